@@ -1,0 +1,322 @@
+# What a fit holds, handed out under the names that stats and nlme gave it.
+
+#' @importFrom nlme fixef
+#' @export
+nlme::fixef
+
+#' Fixed effects and their covariance
+#'
+#' `fixef()` and `coef()` give the estimates of the fixed effects, `vcov()` their covariance matrix.
+#' `coef(fit, "group")` adds the random effects to the fixed effects, group by group: the numbers
+#' that `coef()` gives for a fit of lme4.
+#'
+#' @param object A fit, as [lmm()] returns it.
+#' @param add.dropped `TRUE` puts the columns of the model matrix that were dropped because they
+#'   were linear combinations of others back in their places, as `NA`. Default `FALSE`.
+#' @param type `"fixed"` (default) for the vector of fixed effects, `"group"` for one data frame per
+#'   grouping factor.
+#' @param full `TRUE` adds the variance parameters (on their natural scale: variances, covariances
+#'   and the residual variance), as a second diagonal block. Default `FALSE`.
+#' @param ... Not used; anything given here is an error.
+#' @return `fixef()` and `coef(type = "fixed")`: a named numeric vector. `coef(type = "group")`: a
+#'   named list of class `"coef.pp_fit"`, one data frame per grouping factor with a row per level
+#'   and a column per coefficient. `vcov()`: a symmetric matrix with the names of the coefficients,
+#'   in squared units of the response.
+#' @section Errors: A `type` that does not exist and arguments that do not exist are of class
+#'   `partialpool_error_argument`.
+#' @examples
+#' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' fixef(fit)
+#' head(coef(fit, "group")$Subject, 3)
+#' sqrt(diag(vcov(fit)))
+#' @name coef.pp_fit
+#' @importFrom stats coef vcov
+NULL
+
+#' @rdname coef.pp_fit
+#' @export
+fixef.pp_fit <- function(object, add.dropped = FALSE, ...) {
+  reject_dots(...)
+  if (!add.dropped || length(object$aliased) == 0L) {
+    return(object$coefficients)
+  }
+  all_columns <- rep(NA_real_, length(object$column_names))
+  names(all_columns) <- object$column_names
+  all_columns[names(object$coefficients)] <- object$coefficients
+  all_columns
+}
+
+#' @rdname coef.pp_fit
+#' @export
+coef.pp_fit <- function(object, type = c("fixed", "group"), ...) {
+  reject_dots(...)
+  type <- choose_option(type, c("fixed", "group"), "type")
+  if (type == "fixed") object$coefficients else group_coefficients(object)
+}
+
+group_coefficients <- function(fit) {
+  random <- ranef.pp_fit(fit, condVar = FALSE)
+  fixed <- fit$coefficients
+  only_random <- setdiff(unlist(lapply(random, colnames)), names(fixed))
+  start <- c(stats::setNames(numeric(length(only_random)), only_random), fixed)
+  tables <- lapply(random, function(b) {
+    table <- matrix(start, nrow(b), length(start),
+      byrow = TRUE, dimnames = list(rownames(b), names(start))
+    )
+    for (k in seq_along(b)) {
+      column <- names(b)[k]
+      table[, column] <- table[, column] + b[[k]]
+    }
+    as.data.frame(table)
+  })
+  structure(tables, class = "coef.pp_fit")
+}
+
+#' @export
+print.coef.pp_fit <- function(x, ...) {
+  print(unclass(x), ...)
+  invisible(x)
+}
+
+#' @rdname coef.pp_fit
+#' @export
+vcov.pp_fit <- function(object, full = FALSE, ...) {
+  reject_dots(...)
+  fixed <- object$sigma^2 * object$vcov_unscaled
+  if (!full) {
+    return(fixed)
+  }
+  variance <- engine_parameter_covariance(engine(object), object)
+  labels <- c(rownames(fixed), rownames(variance))
+  joint <- matrix(0, length(labels), length(labels), dimnames = list(labels, labels))
+  p <- seq_len(nrow(fixed))
+  joint[p, p] <- fixed
+  rest <- nrow(fixed) + seq_len(nrow(variance))
+  joint[rest, rest] <- variance
+  joint
+}
+
+#' Likelihood, information criteria and sizes of a fit
+#'
+#' The log-likelihood of a fit at its estimates, and the counts that go with it. `AIC()` and `BIC()`
+#' follow from `logLik()`. For a fit by REML, `logLik()` is the restricted log-likelihood in lme4's
+#' definition, which depends on the coding of the fixed effects: compare such values only between
+#' fits with the same fixed effects.
+#'
+#' @param object,fit A fit, as [lmm()] returns it.
+#' @param REML `NULL` (default) for the criterion that was optimised; `FALSE` for the likelihood,
+#'   `TRUE` for the restricted likelihood, each at the estimates of this fit.
+#' @param scale Not used; part of the generic.
+#' @param k The penalty per parameter, 2 by default.
+#' @param ... Not used; anything given here is an error.
+#' @return `logLik()`: an object of class `"logLik"` with attributes `df` (fixed effects, covariance
+#'   parameters and residual variance), `nobs` and `nall` (both the number of rows fitted).
+#'   `deviance()`: minus twice the log-likelihood; for a fit by REML, unless `REML` is given, the
+#'   REML criterion with a warning of class `partialpool_warning_fit`. `extractAIC()`: the number of
+#'   parameters and the AIC of the fit by ML. `nobs()`, `df.residual()` (rows minus parameters),
+#'   `sigma()` (residual standard deviation, in units of the response): one number.
+#' @references Bates, Maechler, Bolker and Walker (2015), Fitting linear mixed-effects models using
+#'   lme4, Journal of Statistical Software 67(1), equations 34 and 41.
+#' @examples
+#' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' logLik(fit)
+#' logLik(fit, REML = FALSE)
+#' AIC(fit)
+#' @name logLik.pp_lmm
+#' @importFrom stats logLik deviance extractAIC nobs df.residual sigma AIC BIC
+NULL
+
+#' @rdname logLik.pp_lmm
+#' @export
+logLik.pp_lmm <- function(object, REML = NULL, ...) {
+  reject_dots(...)
+  restricted <- if (is.null(REML) || is.na(REML[1L])) object$REML else isTRUE(REML)
+  structure(-0.5 * criterion_value(object, restricted),
+    nobs = object$n, nall = object$n, df = object$df, class = "logLik"
+  )
+}
+
+#' @rdname logLik.pp_lmm
+#' @export
+deviance.pp_lmm <- function(object, REML = NULL, ...) {
+  reject_dots(...)
+  if (object$REML && is.null(REML)) {
+    pp_warn("fit", c(
+      "!" = "A fit by REML has no deviance: {.fn deviance} returns the REML criterion.",
+      ">" = "Use {.code deviance(fit, REML = FALSE)} for the deviance at these estimates."
+    ))
+  }
+  criterion_value(object, object$REML && !isFALSE(REML))
+}
+
+# The criterion of the fit, or the other one at the same theta: both are functions of the same
+# penalised residual sum of squares and of log|RX|^2.
+criterion_value <- function(fit, restricted) {
+  if (restricted == fit$REML) {
+    return(fit$criterion)
+  }
+  n <- fit$n
+  p <- length(fit$coefficients)
+  log_det_rx2 <- if (p == 0L) 0 else -as.numeric(determinant(fit$vcov_unscaled)$modulus)
+  rss <- fit$sigma^2 * (if (fit$REML) n - p else n)
+  ml <- n * (1 + log(2 * pi * rss / n))
+  reml <- (n - p) * (1 + log(2 * pi * rss / (n - p))) + log_det_rx2
+  fit$criterion + if (restricted) reml - ml else ml - reml
+}
+
+#' @rdname logLik.pp_lmm
+#' @export
+extractAIC.pp_lmm <- function(fit, scale = 0, k = 2, ...) {
+  value <- logLik.pp_lmm(refit_ml(fit))
+  edf <- attr(value, "df")
+  c(edf, -2 * as.numeric(value) + k * edf)
+}
+
+#' @rdname logLik.pp_lmm
+#' @export
+nobs.pp_fit <- function(object, ...) object$n
+
+#' @rdname logLik.pp_lmm
+#' @export
+df.residual.pp_fit <- function(object, ...) object$n - object$df
+
+#' @rdname logLik.pp_lmm
+#' @export
+sigma.pp_fit <- function(object, ...) object$sigma
+
+#' The model behind a fit: formula, frame, matrices
+#'
+#' The pieces from which a fit was made. Nothing is evaluated again: they are stored in the fit.
+#'
+#' @param x,object,formula A fit, as [lmm()] returns it.
+#' @param fixed.only `TRUE` for the fixed-effects part alone. Default `FALSE`, but `TRUE` for
+#'   `terms()`, as in lme4.
+#' @param random.only `TRUE` for the random-effects part alone. Default `FALSE`.
+#' @param type For `model.matrix()`: `"fixed"` (default) for `X`, `"random"` for the sparse `Z`. For
+#'   `weights()`: only `"prior"`.
+#' @param ... Not used; anything given here is an error.
+#' @return `formula()`: a formula, with the environment of the one fitted. `terms()`: a terms
+#'   object. `model.frame()`: a data frame of the rows fitted. `model.matrix()`: a numeric matrix
+#'   with a row per observation (kept columns only), or a sparse `dgCMatrix`. `weights()`: the prior
+#'   weights, one per row of the data (1 where none were given). `family()`: [stats::gaussian()].
+#' @section Errors: `fixed.only` together with `random.only` is of class
+#'   `partialpool_error_argument`.
+#' @examples
+#' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' formula(fit, random.only = TRUE)
+#' dim(model.matrix(fit, "random"))
+#' @name model.matrix.pp_fit
+#' @importFrom stats formula terms model.frame model.matrix weights family
+NULL
+
+#' @rdname model.matrix.pp_fit
+#' @export
+formula.pp_fit <- function(x, fixed.only = FALSE, random.only = FALSE, ...) {
+  if (missing(fixed.only) && random.only) fixed.only <- FALSE
+  reject_both_parts(fixed.only, random.only)
+  if (!fixed.only && !random.only) {
+    return(x$formula)
+  }
+  if (fixed.only) {
+    part <- stats::formula(x$terms)
+  } else {
+    bars <- split_sum(x$formula[[3L]], x$formula)$bars
+    part <- make_formula(if (length(bars)) sum_of(bars) else 0, x$formula[[2L]], NULL)
+  }
+  environment(part) <- environment(x$formula)
+  part
+}
+
+#' @rdname model.matrix.pp_fit
+#' @export
+terms.pp_fit <- function(x, fixed.only = TRUE, random.only = FALSE, ...) {
+  if (missing(fixed.only) && random.only) fixed.only <- FALSE
+  reject_both_parts(fixed.only, random.only)
+  if (fixed.only) {
+    return(x$terms)
+  }
+  if (!random.only) {
+    return(attr(x$frame, "terms"))
+  }
+  stats::terms(reformulas::subbars(formula.pp_fit(x, random.only = TRUE)))
+}
+
+#' @rdname model.matrix.pp_fit
+#' @export
+model.frame.pp_fit <- function(formula, fixed.only = FALSE, ...) {
+  frame <- formula$frame
+  if (!fixed.only) {
+    return(frame)
+  }
+  variables <- as.list(attr(formula$terms, "variables"))[-1L]
+  frame[intersect(names(frame), vapply(variables, label_of, ""))]
+}
+
+#' @rdname model.matrix.pp_fit
+#' @export
+model.matrix.pp_fit <- function(object, type = c("fixed", "random"), ...) {
+  type <- choose_option(type, c("fixed", "random"), "type")
+  if (type == "fixed") object$X else random_matrix(object)
+}
+
+#' @rdname model.matrix.pp_fit
+#' @export
+weights.pp_fit <- function(object, type = "prior", ...) {
+  choose_option(type, "prior", "type")
+  w <- if (is.null(object$weights)) rep(1, object$n) else object$weights
+  stats::naresid(object$na.action, w)
+}
+
+#' @rdname model.matrix.pp_fit
+#' @export
+family.pp_lmm <- function(object, ...) stats::gaussian()
+
+# Number of levels of each grouping factor, each factor once.
+n_groups <- function(fit) {
+  groups <- vapply(fit$random, function(term) term$group, "")
+  sizes <- vapply(fit$random, function(term) length(term$levels), 0L)
+  names(sizes) <- groups
+  sizes[!duplicated(groups)]
+}
+
+has_random <- function(fit) length(fit$random) > 0L
+
+# A misspelt argument must not silently give the default.
+reject_dots <- function(...) {
+  if (...length() == 0L) {
+    return(invisible())
+  }
+  extra <- as.list(substitute(list(...)))[-1L]
+  given <- names(extra)
+  if (is.null(given)) given <- character(length(extra))
+  unnamed <- !nzchar(given)
+  given[unnamed] <- vapply(extra[unnamed], function(e) deparse1(e), "")
+  pp_abort("argument", c(
+    x = "{cli::qty(length(given))}Unknown argument{?s}: {.arg {given}}.",
+    ">" = "Look for a misspelt name."
+  ))
+}
+
+# match.arg() with an error of the package, which says what may be given.
+choose_option <- function(value, options, name) {
+  if (is.null(value) || identical(value, options)) {
+    return(options[1L])
+  }
+  found <- if (length(value) == 1L) pmatch(as.character(value), options) else NA_integer_
+  if (is.na(found)) {
+    pp_abort("argument", c(
+      x = "{.arg {name}} must be one of {.or {.val {options}}}.",
+      i = "It is {.val {value}}."
+    ))
+  }
+  options[found]
+}
+
+reject_both_parts <- function(fixed.only, random.only) {
+  if (fixed.only && random.only) {
+    pp_abort("argument", c(
+      x = "{.arg fixed.only} and {.arg random.only} cannot both be {.code TRUE}.",
+      ">" = "Leave both out for the whole model."
+    ))
+  }
+}

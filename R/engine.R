@@ -1,0 +1,70 @@
+# The engine behind a fit: an external pointer to the factorised model, built when it is needed and
+# never stored.
+
+# Rows in the form that the engine reads. `x` is a design or a fit.
+engine_rows <- function(x, y = x$y) {
+  groups <- vapply(x$random, function(term) term$group, "")
+  factor <- match(groups, unique(groups))
+  random <- x$random
+  for (t in seq_along(random)) random[[t]]$factor <- factor[t]
+  list(X = x$X, y = y, weights = x$weights, offset = x$offset, random = random)
+}
+
+# Engine of a fit, not yet evaluated anywhere.
+engine <- function(fit, y = fit$y) engine_create(engine_rows(fit, y), fit$REML, "automatic")
+
+# Conditional covariance of the random effects of each level, sigma^2 included: a list, one
+# p x p x J array a term. beta_known = TRUE is lme4's conditional variance.
+engine_conditional_covariance <- function(eng, fit, beta_known = TRUE) {
+  blocks <- engine_conditional(eng, fit$theta, beta_known)
+  Map(function(block, term) {
+    p <- length(term$columns)
+    array(fit$sigma^2 * block, c(p, p, length(term$levels)),
+          list(term$columns, term$columns, term$levels))
+  }, blocks, fit$random)
+}
+
+# Var(x'(beta_hat - beta) + z'(b_hat - b)) of new rows, sigma^2 included. codes: by term, 0 or NA
+# leaves the term out of the row.
+engine_prediction_variance <- function(eng, fit, X, codes, z) {
+  codes <- lapply(codes, as.integer)
+  fit$sigma^2 * engine_prediction(eng, fit$theta, X, codes, z)
+}
+
+# Satterthwaite degrees of freedom of each row of L (k x p, in the coefficients of the fit).
+engine_satterthwaite <- function(eng, fit, L) engine_satterthwaite_df(eng, fit$theta, L)
+
+# Covariance of the variance parameters on their natural scale: the entries of each Sigma (lower
+# triangle by column), then the residual variance.
+engine_parameter_covariance <- function(eng, fit) {
+  v <- engine_natural_covariance(eng, fit$theta)
+  names <- c(unlist(lapply(fit$random, natural_names)), "Residual")
+  dimnames(v) <- list(names, names)
+  v
+}
+
+natural_names <- function(term) {
+  columns <- term$columns
+  if (term$structure == "diag") {
+    return(paste0(term$name, ".", columns))
+  }
+  lower_triangle_names(term$name, columns)
+}
+
+# "g.(Intercept)", "g.x.(Intercept)", "g.x": lme4's names of a lower triangle by column.
+lower_triangle_names <- function(name, columns) {
+  p <- length(columns)
+  column <- rep(seq_len(p), p:1)
+  row <- sequence(p:1, seq_len(p))
+  paste0(name, ".", ifelse(row == column, columns[row], paste0(columns[row], ".", columns[column])))
+}
+
+theta_names <- function(random) {
+  unlist(lapply(random, function(term) {
+    if (term$structure == "us") {
+      return(lower_triangle_names(term$name, term$columns))
+    }
+    sds <- if (term$hom) paste0(term$name, ".sd") else paste0(term$name, ".", term$columns)
+    c(sds, if (term$structure != "diag") paste0(term$name, ".rho"))
+  }))
+}

@@ -1,0 +1,76 @@
+#' @param optimum A `"pp_optimum"`.
+#' @param call The call to store in the fit.
+#' @return `new_fit()` returns a fit of class `"pp_lmm"`, see [lmm()].
+#' @rdname objective
+#' @export
+new_fit <- function(objective, optimum, control = pp_control(), call = NULL) {
+  design <- objective$design
+  random <- design$random
+  for (t in seq_along(random)) {
+    columns <- random[[t]]$columns
+    dimnames(optimum$Lambda[[t]]) <- list(columns, columns)
+    dimnames(optimum$b[[t]]) <- list(random[[t]]$levels, columns)
+  }
+  labels <- vapply(random, function(term) term$name, "")
+  names(optimum$Lambda) <- names(optimum$b) <- labels
+  coefficients <- colnames(design$X)
+  fit <- list(
+    call = call, formula = design$formula, REML = objective$REML,
+    frame = design$frame, terms = design$terms, xlevels = design$xlevels,
+    contrasts = design$contrasts, X = design$X, column_names = design$column_names,
+    aliased = design$aliased, y = design$y, weights = design$weights, offset = design$offset,
+    random = random,
+    coefficients = stats::setNames(optimum$coefficients, coefficients),
+    theta = stats::setNames(optimum$theta, objective$names),
+    Lambda = optimum$Lambda, b = optimum$b, sigma = optimum$sigma,
+    vcov_unscaled = matrix(optimum$vcov_unscaled, length(coefficients), length(coefficients),
+                           dimnames = list(coefficients, coefficients)),
+    criterion = optimum$criterion,
+    df = length(coefficients) + length(optimum$theta) + 1L, n = length(design$y),
+    convergence = convergence_of(optimum, random),
+    na.action = design$na.action, dropped_weights = design$dropped_weights, control = control
+  )
+  structure(fit, class = c("pp_lmm", "pp_fit"))
+}
+
+# From design to fit: what every entry point ends in. Says once what the user must know.
+fit_design <- function(design, REML = TRUE, start = NULL, control = pp_control(), call = NULL) {
+  f <- engine_of(design, REML, "automatic", control$check)
+  fit <- new_fit(f, optimum(f, start, control), control, call)
+  if (control$check) report_convergence(fit)
+  fit
+}
+
+# The design that a fit was made from (columns already dropped stay dropped).
+design_of <- function(fit) {
+  fields <- c(
+    "formula", "frame", "terms", "xlevels", "contrasts", "X", "y", "weights", "offset", "random",
+    "na.action", "dropped_weights"
+  )
+  structure(unclass(fit)[fields], names = fields, class = "pp_design")
+}
+
+convergence_of <- function(optimum, random) {
+  convergence <- optimum$convergence
+  components <- singular_components(convergence$null_sets, optimum, random)
+  convergence$null_sets <- NULL
+  convergence$storage <- optimum$storage
+  convergence$singular <- nrow(components) > 0L
+  convergence$components <- components
+  convergence
+}
+
+report_convergence <- function(fit) {
+  convergence <- fit$convergence
+  if (convergence$status != "converged") {
+    pp_warn("fit", c(
+      "!" = "The optimum was not reached: {convergence$status} after {convergence$evaluations}
+             evaluations, with {signif(convergence$decrement, 2)} of the criterion still to gain.",
+      ">" = "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
+    ))
+  }
+  if (convergence$singular) {
+    what <- describe_components(convergence$components)
+    pp_inform("singular", c("i" = "Singular fit: {what}."))
+  }
+}

@@ -1,0 +1,140 @@
+# The page that a fit prints, in pieces that print() and summary() share.
+
+#' @rdname summary.pp_lmm
+#' @export
+print.pp_lmm <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  print_title(x)
+  print_call(x)
+  print_criterion(criterion_table(x))
+  if (has_random(x)) {
+    cat("\nRandom effects:\n")
+    print_varcorr(VarCorr.pp_fit(x), digits, "Std.Dev.")
+  }
+  print_sizes(x$n, n_groups(x))
+  cat("\n")
+  if (length(x$coefficients)) {
+    cat("Fixed effects:\n")
+    print.default(format(x$coefficients, digits = digits), print.gap = 2L, quote = FALSE)
+  } else {
+    cat("No fixed effects\n")
+  }
+  print_notes(x)
+  invisible(x)
+}
+
+model_title <- function(fit) {
+  if (!has_random(fit)) {
+    return("Linear model (no random effects)")
+  }
+  paste("Linear mixed model, fitted by", if (fit$REML) "REML" else "ML")
+}
+
+print_title <- function(x) cat(model_title(x), "\n", sep = "")
+
+# Formula and the names of the arguments that made the fit; no data frame written out in full.
+print_call <- function(x) {
+  print_labelled("Formula", formula_lines(deparse1(x$formula), getOption("width") - 10L))
+  for (argument in c("data", "weights", "offset", "subset")) {
+    value <- x$call[[argument]]
+    if (is.language(value)) {
+      label <- paste0(toupper(substring(argument, 1L, 1L)), substring(argument, 2L))
+      print_labelled(label, shorten(deparse1(value), 65L))
+    }
+  }
+}
+
+print_labelled <- function(label, lines) {
+  cat(formatC(paste0(label, ":"), width = 8L), " ", lines[1L], "\n", sep = "")
+  for (line in lines[-1L]) cat(strrep(" ", 9L), line, "\n", sep = "")
+}
+
+# A long formula is broken between its terms.
+formula_lines <- function(text, width) {
+  characters <- strsplit(text, "")[[1L]]
+  depth <- cumsum((characters == "(") - (characters == ")"))
+  plus <- which(characters %in% c("+", "-") & depth == 0L)
+  pieces <- trimws(substring(text, c(1L, plus), c(plus - 1L, nchar(text))))
+  lines <- pieces[1L]
+  for (piece in pieces[-1L]) {
+    last <- length(lines)
+    if (nchar(lines[last]) + nchar(piece) + 1L <= width) {
+      lines[last] <- paste(lines[last], piece)
+    } else {
+      lines <- c(lines, paste0("  ", piece))
+    }
+  }
+  lines
+}
+
+shorten <- function(text, width) {
+  if (nchar(text) > width) paste0(substring(text, 1L, width - 3L), "...") else text
+}
+
+# One number for a fit by REML, the information criteria for a fit by ML.
+criterion_table <- function(fit) {
+  if (fit$REML) {
+    return(c(REML = fit$criterion))
+  }
+  value <- logLik.pp_lmm(fit)
+  c(
+    AIC = stats::AIC(value), BIC = stats::BIC(value), logLik = as.numeric(value),
+    deviance = fit$criterion, df.resid = fit$n - fit$df
+  )
+}
+
+print_criterion <- function(table) {
+  if (length(table) == 1L) {
+    cat("REML criterion: ", format(round(table, 1L), nsmall = 1L), "\n", sep = "")
+    return(invisible())
+  }
+  cells <- format(round(table, 1L), nsmall = 1L)
+  cells["df.resid"] <- format(table[["df.resid"]])
+  print(cells, quote = FALSE)
+}
+
+print_sizes <- function(n, groups) {
+  text <- paste0("Number of obs: ", n)
+  if (length(groups)) {
+    text <- paste0(text, ", groups: ", paste(names(groups), groups, sep = ", ", collapse = "; "))
+  }
+  cat(strwrap(text, width = getOption("width"), exdent = 2L), sep = "\n")
+}
+
+# What a reader has to know about the estimates: dropped columns, convergence, singularity.
+print_notes <- function(x) {
+  notes <- c(dropped_note(x$aliased), convergence_note(x), singular_note(x))
+  if (length(notes)) {
+    cat("\n")
+    cat(strwrap(notes, width = getOption("width"), exdent = 2L), sep = "\n")
+  }
+}
+
+dropped_note <- function(aliased) {
+  if (length(aliased)) {
+    paste0("Dropped (linear combinations of other columns): ", paste(aliased, collapse = ", "))
+  }
+}
+
+convergence_note <- function(x) {
+  convergence <- x$convergence
+  if (length(x$random) == 0L || is.null(convergence$status)) {
+    return(NULL)
+  }
+  if (convergence$status != "converged") {
+    return(paste0("Not converged (", convergence$status, "): ", convergence$message))
+  }
+  line <- sprintf("Converged: %d evaluations", as.integer(convergence$evaluations))
+  if (!isTRUE(is.finite(convergence$decrement))) {
+    return(line)
+  }
+  gain <- format(max(abs(convergence$decrement), 1e-12), digits = 1L)
+  objective <- if (x$REML) "criterion" else "deviance"
+  sprintf("%s, at most %s of the %s still to gain", line, gain, objective)
+}
+
+singular_note <- function(x) {
+  if (!isTRUE(x$convergence$singular)) {
+    return(NULL)
+  }
+  paste0("Singular fit: ", describe_components(x$convergence$components))
+}

@@ -1,0 +1,170 @@
+# Summary of a fit: the table of fixed effects with degrees of freedom, and what surrounds it.
+
+#' Print and summarise a fit
+#'
+#' `summary()` gives the fixed effects with standard errors, degrees of freedom and tests, the
+#' variances of the random effects, the criterion, and one line on convergence. The degrees of
+#' freedom are Satterthwaite's by default; a fit without random effects has residual degrees of
+#' freedom, as [stats::lm()].
+#'
+#' @param object A fit, as [lmm()] returns it.
+#' @param x A fit or its summary.
+#' @param ddf Degrees of freedom of the t tests: `"satterthwaite"` (default), `"residual"` (rows
+#'   minus fixed effects), or `"none"` for z tests.
+#' @param correlation `TRUE` to compute and print the correlations of the fixed effects. Default
+#'   `FALSE`.
+#' @param digits Significant digits to print.
+#' @param signif.stars `TRUE` prints stars behind the p-values. Default
+#'   `getOption("show.signif.stars")`, as [stats::printCoefmat()].
+#' @param ... Not used; anything given to `summary()` here is an error.
+#' @return A list of class `"summary.pp_lmm"`; among its elements `coefficients` (also by `coef()`),
+#'   a matrix with the columns `Estimate`, `Std. Error`, `df`, `t value`, `Pr(>|t|)` (with
+#'   `ddf = "none"`: `z value` and `Pr(>|z|)`, and no `df`) and a row of `NA` for each dropped
+#'   column; `varcor`, `sigma`, `residuals` (scaled), `vcov`, `ngrps`, `AICtab`. The print methods
+#'   return their argument invisibly.
+#' @section Errors: A `ddf` that does not exist is of class `partialpool_error_argument`.
+#' @references Kuznetsova, Brockhoff and Christensen (2017), lmerTest package: tests in linear mixed
+#'   effects models, Journal of Statistical Software 82(13).
+#' @examples
+#' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' fit
+#' summary(fit)
+#' coef(summary(fit, ddf = "none"))
+#' @export
+summary.pp_lmm <- function(object, ddf = c("satterthwaite", "residual", "none"),
+                           correlation = FALSE, ...) {
+  reject_dots(...)
+  ddf <- choose_option(ddf, c("satterthwaite", "residual", "none"), "ddf")
+  V <- object$sigma^2 * object$vcov_unscaled
+  structure(
+    list(
+      call = object$call, formula = object$formula, REML = object$REML, random = object$random,
+      title = model_title(object),
+      ddf = if (has_random(object) || ddf == "none") ddf else "residual",
+      coefficients = coefficient_table(object, sqrt(diag(V)), ddf), aliased = object$aliased,
+      vcov = V, correlation = if (correlation) stats::cov2cor(V), varcor = VarCorr.pp_fit(object),
+      sigma = object$sigma, residuals = scaled_residuals(object), n = object$n,
+      ngrps = n_groups(object), logLik = logLik.pp_lmm(object), AICtab = criterion_table(object),
+      convergence = object$convergence,
+      left_out = length(object$na.action), dropped_weights = object$dropped_weights
+    ),
+    class = "summary.pp_lmm"
+  )
+}
+
+coefficient_table <- function(fit, se, ddf) {
+  estimate <- fit$coefficients
+  statistic <- estimate / se
+  table <- if (ddf == "none") {
+    cbind(
+      Estimate = estimate, "Std. Error" = se, "z value" = statistic,
+      "Pr(>|z|)" = 2 * stats::pnorm(-abs(statistic))
+    )
+  } else {
+    df <- degrees_of_freedom(fit, diag(length(estimate)), ddf)
+    cbind(
+      Estimate = estimate, "Std. Error" = se, df = df, "t value" = statistic,
+      "Pr(>|t|)" = 2 * stats::pt(-abs(statistic), df)
+    )
+  }
+  with_dropped_rows(table, fit)
+}
+
+with_dropped_rows <- function(table, fit) {
+  if (length(fit$aliased) == 0L) {
+    return(table)
+  }
+  whole <- matrix(NA_real_, length(fit$column_names), ncol(table),
+    dimnames = list(fit$column_names, colnames(table))
+  )
+  whole[rownames(table), ] <- table
+  whole
+}
+
+# Degrees of freedom of each row of L.
+degrees_of_freedom <- function(fit, L, ddf) {
+  if (nrow(L) == 0L) {
+    return(numeric(0))
+  }
+  if (ddf == "none") {
+    return(rep(Inf, nrow(L)))
+  }
+  if (ddf == "residual" || !has_random(fit)) {
+    return(rep(as.numeric(fit$n - length(fit$coefficients)), nrow(L)))
+  }
+  engine_satterthwaite(engine(fit), fit, L)
+}
+
+scaled_residuals <- function(fit) {
+  r <- (fit$y - fitted_values(fit)) / fit$sigma
+  if (is.null(fit$weights)) r else r * sqrt(fit$weights)
+}
+
+#' @rdname summary.pp_lmm
+#' @export
+print.summary.pp_lmm <- function(x, digits = max(3L, getOption("digits") - 3L),
+                                 signif.stars = getOption("show.signif.stars"), ...) {
+  cat(x$title, "\n", sep = "")
+  print_call(x)
+  cat("\n")
+  print_criterion(x$AICtab)
+  print_residual_quantiles(x$residuals, digits)
+  if (length(x$random)) {
+    cat("\nRandom effects:\n")
+    print_varcorr(x$varcor, digits, c("Variance", "Std.Dev."))
+  } else {
+    cat("\nResidual standard deviation: ", format(x$sigma, digits = digits), "\n", sep = "")
+  }
+  print_sizes(x$n, x$ngrps)
+  print_left_out(x)
+  print_fixed_effects(x, digits, signif.stars)
+  if (!is.null(x$correlation)) print_fixed_correlation(x$correlation)
+  print_notes(x)
+  invisible(x)
+}
+
+print_residual_quantiles <- function(r, digits) {
+  q <- zapsmall(stats::quantile(r, names = FALSE), digits + 1L)
+  names(q) <- c("Min", "1Q", "Median", "3Q", "Max")
+  cat("\nScaled residuals:\n")
+  print(q, digits = digits)
+}
+
+print_left_out <- function(x) {
+  counts <- c(x$left_out, x$dropped_weights)
+  reasons <- c("with missing values", "of zero weight")[counts > 0L]
+  counts <- counts[counts > 0L]
+  if (length(counts)) {
+    cat("Left out: ", paste(counts, ifelse(counts == 1L, "row", "rows"), reasons, collapse = ", "),
+      "\n",
+      sep = ""
+    )
+  }
+}
+
+print_fixed_effects <- function(x, digits, signif.stars) {
+  if (nrow(x$coefficients) == 0L) {
+    cat("\nNo fixed effects\n")
+    return(invisible())
+  }
+  method <- switch(x$ddf,
+    satterthwaite = "Satterthwaite's df", residual = "residual df", none = "z tests"
+  )
+  cat("\nFixed effects (", method, "):\n", sep = "")
+  tests <- ncol(x$coefficients) - 1L
+  stats::printCoefmat(x$coefficients,
+    digits = digits, signif.stars = isTRUE(signif.stars), signif.legend = isTRUE(signif.stars),
+    cs.ind = 1:2, tst.ind = tests, has.Pvalue = TRUE, P.values = TRUE, na.print = "NA"
+  )
+}
+
+print_fixed_correlation <- function(correlation) {
+  if (ncol(correlation) < 2L) {
+    return(invisible())
+  }
+  cells <- formatC(correlation, digits = 2L, format = "f", width = 5L)
+  cells[!lower.tri(cells)] <- ""
+  dimnames(cells) <- list(rownames(correlation), abbreviate(rownames(correlation), 6L))
+  cat("\nCorrelation of fixed effects:\n")
+  print(cells[-1L, -ncol(cells), drop = FALSE], quote = FALSE)
+}

@@ -1,0 +1,60 @@
+# Fitting again: with a changed call, or by ML from the stored design.
+
+#' Change a fit and fit it again
+#'
+#' Changes the formula or any argument of the call that made the fit, and evaluates it. Data,
+#' weights and the like are looked up where `update()` is called and, when the data are not found
+#' there, in the environment of the formula: an update also works outside of the function that made
+#' the fit.
+#'
+#' @param object A fit, as [lmm()] returns it.
+#' @param formula. Changes to the formula; `.` stands for what was there, as in
+#'   [stats::update.formula()].
+#' @param ... Arguments of [lmm()] to add or replace; `NULL` removes one.
+#' @param evaluate `FALSE` returns the changed call. Default `TRUE`.
+#' @return A fit, or a call.
+#' @examples
+#' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' update(fit, . ~ . - (Days | Subject) + (1 | Subject), REML = FALSE)
+#' @importFrom stats update
+#' @export
+update.pp_fit <- function(object, formula., ..., evaluate = TRUE) {
+  call <- object$call
+  if (!missing(formula.)) {
+    call$formula <- stats::update.formula(object$formula, formula.)
+  }
+  extras <- match.call(expand.dots = FALSE)$...
+  for (name in names(extras)) call[name] <- list(extras[[name]])
+  call <- as.call(Filter(Negate(is.null), as.list(call)))
+  if (!evaluate) {
+    return(call)
+  }
+  eval(call, where_data_live(call, parent.frame(), environment(object$formula)))
+}
+
+# The first environment in which `data` and `formula` of the call mean something. A function found
+# under the name of the data (df, data, c) does not count.
+where_data_live <- function(call, caller, formula_home) {
+  if (is.null(formula_home) || finds_inputs(call, caller) || !finds_inputs(call, formula_home)) {
+    caller
+  } else {
+    formula_home
+  }
+}
+
+finds_inputs <- function(call, env) {
+  found <- function(expr) {
+    tryCatch(!is.function(eval(expr, env)), error = function(e) FALSE)
+  }
+  found(call$data) && found(call$formula)
+}
+
+# The ML fit of the same design, without a look at the call's data.
+refit_ml <- function(fit) {
+  if (!fit$REML) {
+    return(fit)
+  }
+  call <- fit$call
+  call$REML <- FALSE
+  fit_design(design_of(fit), REML = FALSE, control = fit$control, call = call)
+}

@@ -1,0 +1,255 @@
+#ifndef PARTIALPOOL_GAUSSIAN_MODEL_H
+#define PARTIALPOOL_GAUSSIAN_MODEL_H
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "mivque.h"
+#include "newton.h"
+#include "profiled.h"
+#include "standardise.h"
+#include "terms.h"
+
+namespace partialpool {
+
+// A Gaussian mixed model from rows to criterion, and the way back from the standardised
+// coordinates of the computation to the user's.
+class GaussianModel {
+ public:
+  GaussianModel(ModelData data, bool reml, Storage storage = Storage::automatic)
+      : data_(std::move(data)), terms_(amalgamate(data_)) {
+    sort_levels(data_, terms_);
+    standard_ = std::make_unique<Standardisation>(data_);
+    if (!standard_->aliased_z().empty()) return;  // the caller drops the columns and starts again
+    a_ = std::make_unique<CrossProducts>(terms_, standard_->columns() + 1);
+    for_each_row_block(true, [&](const RowBlock& b) { a_->add(b, data_.factors); });
+    a_->finish(false);
+    profiled_ = std::make_unique<Profiled>(data_, *a_, reml, storage);
+  }
+  GaussianModel(const GaussianModel&) = delete;
+  GaussianModel& operator=(const GaussianModel&) = delete;
+
+  const ModelData& data() const { return data_; }
+  const std::vector<Term>& terms() const { return terms_; }
+  const Standardisation& standard() const { return *standard_; }
+  Profiled& profiled() { return *profiled_; }
+  bool ready() const { return profiled_ != nullptr; }
+
+  // Constant that turns the standardised criterion into the user's.
+  double criterion_shift() const {
+    double shift = 2.0 * profiled_->nu() * standard_->log_scale() - standard_->sum_log_weights();
+    if (profiled_->reml()) shift += 2.0 * standard_->log_det_x();
+    return shift;
+  }
+  double value(const Eigen::VectorXd& x) { return profiled_->value(x) + criterion_shift(); }
+  Eigen::VectorXd start() const { return mivque_start(data_, *a_); }
+  Optimum optimise(const Eigen::VectorXd& start, const NewtonControl& control) {
+    if (standard_->relative_residual() < 1e-13) {
+      Optimum exact;
+      exact.status = "exact";
+      return exact;
+    }
+    return newton(*profiled_, start, control);
+  }
+
+  // Parameters of the optimiser from theta: by user term, us: lower triangle of Lambda by column;
+  // diag: its diagonal; cs, ar1: relative standard deviations, then rho.
+  Eigen::VectorXd parameters(const Eigen::VectorXd& theta) const {
+    Eigen::VectorXd x(n_parameters(data_));
+    std::vector<int> first;
+    int at = 0;
+    for (const UserTerm& t : data_.terms) {
+      first.push_back(at);
+      at += t.block.n_theta();
+    }
+    for (const Term& term : terms_) {
+      std::size_t member = 0;
+      for_each_block(data_, term, [&](const CovarianceBlock& b, int to, int) {
+        const int user = term.members[member++];
+        const double* th = theta.data() + first[user];
+        const Eigen::MatrixXd& c = standard_->z_factor(user);
+        const int p = b.size();
+        if (b.structure() == Structure::unstructured) {
+          Eigen::MatrixXd l = Eigen::MatrixXd::Zero(p, p);
+          for (int col = 0; col < p; ++col)
+            for (int row = col; row < p; ++row) l(row, col) = *th++;
+          Eigen::Map<Eigen::MatrixXd>(x.data() + to, p, p) = c.transpose() * l;
+          return;
+        }
+        const int k = b.homogeneous() ? 1 : p;
+        Eigen::VectorXd s(p);
+        for (int i = 0; i < p; ++i) s[i] = c(i, i) * th[b.homogeneous() ? 0 : i];
+        if (b.homogeneous() || b.structure() == Structure::diagonal) {
+          x[to] = s[0];
+          if (!b.homogeneous()) x.segment(to, p) = s;
+          if (b.correlated()) x[to + k] = b.parameters(s.cwiseAbs(), th[k])[k];
+        } else {
+          x.segment(to, k + 1) = b.parameters(s.cwiseAbs(), th[k]);
+        }
+      });
+    }
+    return x;
+  }
+
+  // Relative factor of each user term in the user's coordinates: lower triangular, diagonal >= 0.
+  std::vector<Eigen::MatrixXd> user_lambda(const Eigen::VectorXd& x) const {
+    std::vector<Eigen::MatrixXd> out(data_.terms.size());
+    for (const Term& term : terms_) {
+      std::size_t member = 0;
+      for_each_block(data_, term, [&](const CovarianceBlock& b, int at, int) {
+        const int user = term.members[member++];
+        const Eigen::MatrixXd& c = standard_->z_factor(user);
+        const Eigen::MatrixXd l = c.transpose().triangularView<Eigen::Upper>().solve(b.lambda(x.data() + at));
+        out[user] = b.structure() == Structure::unstructured ? lower_factor(l) : l;
+        if (b.structure() == Structure::diagonal) out[user] = l.cwiseAbs();
+        if (b.correlated() && b.homogeneous() && x[at] < 0.0) out[user] = -l;
+      });
+    }
+    return out;
+  }
+  Eigen::VectorXd theta(const Eigen::VectorXd& x) const {
+    const std::vector<Eigen::MatrixXd> lambda = user_lambda(x);
+    std::vector<double> out;
+    std::vector<int> at(data_.terms.size());
+    for (const Term& term : terms_) {
+      std::size_t member = 0;
+      for_each_block(data_, term, [&](const CovarianceBlock&, int from, int) { at[term.members[member++]] = from; });
+    }
+    for (std::size_t t = 0; t < data_.terms.size(); ++t) {
+      const CovarianceBlock& b = data_.terms[t].block;
+      const int p = b.size(), k = b.homogeneous() ? 1 : p;
+      if (b.structure() == Structure::unstructured) {
+        for (int col = 0; col < p; ++col)
+          for (int row = col; row < p; ++row) out.push_back(lambda[t](row, col));
+        continue;
+      }
+      for (int i = 0; i < k; ++i) out.push_back(lambda[t].row(i).norm());
+      if (b.correlated()) out.push_back(b.rho(x.data() + at[t]));
+    }
+    return Eigen::Map<const Eigen::VectorXd>(out.data(), static_cast<Eigen::Index>(out.size()));
+  }
+
+  // Derivative of the criterion by theta.
+  Eigen::VectorXd theta_gradient(const Eigen::VectorXd& theta) {
+    const Eigen::VectorXd x = parameters(theta);
+    profiled_->value(x);
+    const Eigen::VectorXd by_x = profiled_->gradient(profiled_->lambda_gradient());
+    Eigen::VectorXd out(theta.size());
+    std::vector<int> first;
+    int at = 0;
+    for (const UserTerm& t : data_.terms) {
+      first.push_back(at);
+      at += t.block.n_theta();
+    }
+    for (const Term& term : terms_) {
+      std::size_t member = 0;
+      for_each_block(data_, term, [&](const CovarianceBlock& b, int from, int) {
+        const int user = term.members[member++];
+        double* o = out.data() + first[user];
+        const double* th = theta.data() + first[user];
+        const Eigen::MatrixXd& c = standard_->z_factor(user);
+        const int p = b.size(), k = b.homogeneous() ? 1 : p;
+        if (b.structure() == Structure::unstructured) {
+          const Eigen::MatrixXd g = c * Eigen::Map<const Eigen::MatrixXd>(by_x.data() + from, p, p);
+          for (int col = 0; col < p; ++col)
+            for (int row = col; row < p; ++row) *o++ = g(row, col);
+          return;
+        }
+        for (int i = 0; i < k; ++i)
+          o[i] = b.correlated() && !b.homogeneous() ? by_x[from + i] / th[i] : c(i, i) * by_x[from + i];
+        if (b.correlated()) o[k] = by_x[from + k] / b.rho_slope(x.data() + from);
+      });
+    }
+    return out;
+  }
+
+  double sigma() { return standard_->scale() * std::sqrt(profiled_->sigma2()); }
+  Eigen::VectorXd beta() { return standard_->beta(profiled_->solution().beta); }
+  // (X'V^-1 X)^-1, so that vcov(beta) = sigma^2 times it. X is in the user's coordinates.
+  Eigen::MatrixXd vcov_unscaled() const {
+    const int p = standard_->columns();
+    const Eigen::MatrixXd root =
+        profiled_->factor().border_factor().topLeftCorner(p, p).triangularView<Eigen::Lower>().solve(
+            Eigen::MatrixXd(standard_->beta_map().transpose()));
+    return root.transpose() * root;
+  }
+  // Conditional modes b of each user term, p x J, levels in the user's order.
+  std::vector<Eigen::MatrixXd> modes() {
+    const Solution& s = profiled_->solution();
+    std::vector<Eigen::MatrixXd> out(data_.terms.size());
+    for (std::size_t t = 0; t < terms_.size(); ++t) {
+      const Eigen::MatrixXd b = standard_->scale() * (profiled_->factor().lambda()[t] * s.u[t]);
+      for_each_member(t, [&](int user, int start, int p) {
+        out[user] = user_order(t, to_user(user, b.middleRows(start, p)));
+      });
+    }
+    return out;
+  }
+
+  // A new response on the same rows, X, weights and offset.
+  void replace_response(const double* y) {
+    data_.y = y;
+    standard_->refresh_response();
+    a_->clear_response();
+    for_each_row_block(true, [&](const RowBlock& b) { a_->add_response(b, data_.factors); });
+  }
+
+  // Calls f(user term, first column, columns) for the user terms of one amalgamated term.
+  template <class F>
+  void for_each_member(std::size_t t, F&& f) const {
+    for (std::size_t k = 0; k < terms_[t].members.size(); ++k) {
+      const int user = terms_[t].members[k];
+      f(user, terms_[t].starts[k], data_.terms[user].size());
+    }
+  }
+  // b = C^-T b~ for the columns of a user term.
+  Eigen::MatrixXd to_user(int user, const Eigen::MatrixXd& standard) const {
+    return standard_->z_factor(user).transpose().triangularView<Eigen::Upper>().solve(standard);
+  }
+  int internal_level(std::size_t t, int user_level) const {
+    const GroupingFactor& factor = data_.factors[terms_[t].factor];
+    return factor.rank.empty() ? user_level : factor.rank[user_level];
+  }
+
+ private:
+  Eigen::MatrixXd user_order(std::size_t t, const Eigen::MatrixXd& internal) const {
+    if (data_.factors[terms_[t].factor].rank.empty()) return internal;
+    Eigen::MatrixXd out(internal.rows(), internal.cols());
+    for (int j = 0; j < internal.cols(); ++j) out.col(j) = internal.col(internal_level(t, j));
+    return out;
+  }
+
+  // L with L L' = l l', lower triangular with non-negative diagonal (ALGORITHMS 6.5).
+  static Eigen::MatrixXd lower_factor(const Eigen::MatrixXd& l) {
+    const int p = static_cast<int>(l.rows());
+    if (p == 1) return l.cwiseAbs();
+    const Eigen::HouseholderQR<Eigen::MatrixXd> qr(l.transpose());
+    Eigen::MatrixXd r = qr.matrixQR().triangularView<Eigen::Upper>();
+    for (int i = 0; i < p; ++i)
+      if (r(i, i) < 0.0) r.row(i) *= -1.0;
+    return r.transpose();
+  }
+
+  template <class F>
+  void for_each_row_block(bool with_z, F&& f) const {
+    RowBlock block;
+    for (Eigen::Index i0 = 0; i0 < data_.n; i0 += StreamingQr::block_rows) {
+      block.first = i0;
+      block.rows = std::min(StreamingQr::block_rows, data_.n - i0);
+      standard_->rows(i0, block.rows, block.xy, with_z ? &block.z : nullptr);
+      f(block);
+    }
+  }
+
+  ModelData data_;
+  std::vector<Term> terms_;
+  std::unique_ptr<Standardisation> standard_;
+  std::unique_ptr<CrossProducts> a_;
+  std::unique_ptr<Profiled> profiled_;
+};
+
+}  // namespace partialpool
+
+#endif

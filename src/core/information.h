@@ -1,0 +1,165 @@
+#ifndef PARTIALPOOL_INFORMATION_H
+#define PARTIALPOOL_INFORMATION_H
+
+#include <Eigen/Dense>
+#include <vector>
+
+#include "block_cholesky.h"
+#include "solution.h"
+#include "terms.h"
+
+namespace partialpool {
+
+// Working variables f = Z_t (I x Delta) w_t, each given by its term and by v_t = Delta w_t
+// (p_t x J_t); all are handled together, so that the factor is walked through once.
+struct WorkingVariables {
+  std::vector<int> term;
+  std::vector<Eigen::MatrixXd> v;
+  int count() const { return static_cast<int>(term.size()); }
+};
+
+// F'PF for the working variables (k x k): F'WF less the squared forward solve (ALGORITHMS 4.1).
+inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVariables& f) {
+  const CrossProducts& a = factor.cross_products();
+  const Coupling& coupling = factor.coupling();
+  const int k = f.count(), px = a.p_x();
+  const Term& lead = a.terms()[0];
+  const int p1 = lead.p;
+
+  // Z_R'WF, X'WF and, level by level, Z_1'WF.
+  Eigen::MatrixXd trailing = Eigen::MatrixXd::Zero(coupling.q, k);
+  Eigen::MatrixXd fixed = Eigen::MatrixXd::Zero(px, k);
+  Eigen::MatrixXd products = Eigen::MatrixXd::Zero(k, k);
+  for (int h = 0; h < k; ++h) {
+    const int t = f.term[h];
+    fixed.col(h).noalias() = a.border(t).topRows(px) * Eigen::Map<const Eigen::VectorXd>(f.v[h].data(), f.v[h].size());
+    if (t == 0) continue;
+    const int p = a.terms()[t].p;
+    for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level)
+      trailing.col(h).segment(coupling.offset[t] + level * p, p).noalias() +=
+          a.diagonal(t, level) * f.v[h].col(level);
+    for (int s = 1; s < a.n_terms(); ++s) {
+      if (s == t) continue;
+      const int lo = std::min(s, t), hi = std::max(s, t);
+      const PairTable& cells = a.pair(lo, hi);
+      const int p_lo = a.terms()[lo].p, p_hi = a.terms()[hi].p;
+      for (int level = 0; level < a.terms()[lo].levels; ++level)
+        for (std::size_t c = cells.begin(level); c < cells.end(level); ++c) {
+          const Eigen::Map<const Eigen::MatrixXd> b(cells.values(c), p_hi, p_lo);
+          const int other = cells.second(c);
+          if (t == lo)
+            trailing.col(h).segment(coupling.offset[hi] + static_cast<Eigen::Index>(other) * p_hi, p_hi)
+                .noalias() += b * f.v[h].col(level);
+          else
+            trailing.col(h).segment(coupling.offset[lo] + static_cast<Eigen::Index>(level) * p_lo, p_lo)
+                .noalias() += b.transpose() * f.v[h].col(other);
+        }
+    }
+  }
+
+  // Leading levels: Z_1'WF (p1 x k) of the level, its forward solve, and what it hands on.
+  Eigen::MatrixXd scattered = Eigen::MatrixXd::Zero(coupling.q, k);  // Z_R'W Z_1 v_1
+  Eigen::MatrixXd handed = Eigen::MatrixXd::Zero(coupling.q, k);     // sum E_j a_j
+  Eigen::MatrixXd lead_f(p1, k), lead_v = Eigen::MatrixXd::Zero(p1, k), lead_a(p1, k);
+  for (Eigen::Index j = 0; j < lead.levels; ++j) {
+    lead_f.setZero();
+    for (int h = 0; h < k; ++h)
+      if (f.term[h] == 0) {
+        lead_v.col(h) = f.v[h].col(j);
+        lead_f.col(h).noalias() += a.diagonal(0, j) * lead_v.col(h);
+      }
+    if (factor.remainder()) {
+      for (int t = 1; t < a.n_terms(); ++t) {
+        const PairTable& cells = a.pair(0, t);
+        const int p = a.terms()[t].p;
+        for (std::size_t c = cells.begin(static_cast<int>(j)); c < cells.end(static_cast<int>(j)); ++c) {
+          const double* b = cells.values(c);
+          const Eigen::Index level = cells.second(c), at = coupling.offset[t] + level * p;
+          for (int h = 0; h < k; ++h) {
+            if (f.term[h] == t) {
+              const double* v = f.v[h].data() + level * p;
+              for (int q = 0; q < p1; ++q)
+                for (int r = 0; r < p; ++r) lead_f(q, h) += b[q * p + r] * v[r];
+            } else if (f.term[h] == 0) {
+              for (int q = 0; q < p1; ++q)
+                for (int r = 0; r < p; ++r) scattered(at + r, h) += b[q * p + r] * lead_v(q, h);
+            }
+          }
+        }
+      }
+    }
+    products.noalias() += lead_v.transpose() * lead_f;
+    lead_a.noalias() = factor.lambda()[0].transpose() * lead_f;
+    factor.lead_factor(j).triangularView<Eigen::Lower>().solveInPlace(lead_a);
+    products.noalias() -= lead_a.transpose() * lead_a;
+    fixed.noalias() -= factor.f(j).topRows(px) * lead_a;
+    if (factor.remainder()) {
+      const auto e = factor.e(j);
+      const int* rows = coupling.row(j);
+      for (int h = 0; h < k; ++h)
+        for (int q = 0; q < p1; ++q) {
+          const double x = lead_a(q, h);
+          for (Eigen::Index i = 0; i < e.rows(); ++i) handed(rows[i], h) += e(i, q) * x;
+        }
+    }
+  }
+
+  if (factor.remainder()) {
+    trailing += scattered;
+    for (int h = 0; h < k; ++h) {
+      const int t = f.term[h];
+      if (t == 0) continue;
+      const Eigen::Map<const Eigen::VectorXd> v(f.v[h].data(), f.v[h].size());
+      products.row(h) += v.transpose() * trailing.middleRows(coupling.offset[t], v.size());
+    }
+    Eigen::MatrixXd rhs(coupling.q, k);
+    for (int t = 1; t < a.n_terms(); ++t) {
+      const int p = a.terms()[t].p;
+      for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level) {
+        const Eigen::Index at = coupling.offset[t] + level * p;
+        rhs.middleRows(at, p).noalias() = factor.lambda()[t].transpose() * trailing.middleRows(at, p);
+      }
+    }
+    rhs -= handed;
+    factor.remainder()->solve_lower(rhs);
+    products.noalias() -= rhs.transpose() * rhs;
+    fixed.noalias() -= factor.border().leftCols(px).transpose() * rhs;
+  }
+  factor.border_factor().topLeftCorner(px, px).triangularView<Eigen::Lower>().solveInPlace(fixed);
+  products.noalias() -= fixed.transpose() * fixed;
+  return 0.5 * (products + products.transpose());
+}
+
+// J' (F'PF / sigma^2 - d d' / (nu sigma^4)) J, over the optimiser's parameters.
+inline Eigen::MatrixXd average_information(BlockCholesky& factor, const Solution& s,
+                                           const ModelData& data, const Eigen::VectorXd& x, double nu) {
+  const CrossProducts& a = factor.cross_products();
+  const double sigma2 = s.r2 / nu;
+  WorkingVariables f;
+  std::vector<double> d;
+  Eigen::MatrixXd jacobian = Eigen::MatrixXd::Zero(0, x.size());
+  for (int t = 0; t < a.n_terms(); ++t)
+    for_each_block(data, a.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
+      const Eigen::MatrixXd w = s.w[t].middleRows(start, b.size());
+      const std::vector<Eigen::MatrixXd> directions = b.directions(x.data() + at);
+      for (const Eigen::MatrixXd& direction : directions) {
+        Eigen::MatrixXd v = Eigen::MatrixXd::Zero(a.terms()[t].p, w.cols());
+        v.middleRows(start, b.size()).noalias() = direction * w;
+        d.push_back(w.cwiseProduct(v.middleRows(start, b.size())).sum());
+        f.term.push_back(t);
+        f.v.push_back(std::move(v));
+      }
+      const Eigen::Index rows = jacobian.rows(), more = static_cast<Eigen::Index>(directions.size());
+      jacobian.conservativeResize(rows + more, Eigen::NoChange);
+      jacobian.bottomRows(more).setZero();
+      jacobian.block(rows, at, more, b.n_parameters()) = b.direction_jacobian(x.data() + at);
+    });
+  const Eigen::Map<const Eigen::VectorXd> dv(d.data(), static_cast<Eigen::Index>(d.size()));
+  Eigen::MatrixXd information = working_products(factor, f) / sigma2;
+  information.noalias() -= dv * dv.transpose() / (nu * sigma2 * sigma2);
+  return jacobian.transpose() * information * jacobian;
+}
+
+}  // namespace partialpool
+
+#endif

@@ -1,0 +1,123 @@
+#ifndef PARTIALPOOL_PROFILED_H
+#define PARTIALPOOL_PROFILED_H
+
+#include <Eigen/Dense>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "block_cholesky.h"
+#include "information.h"
+#include "selected_inverse.h"
+#include "solution.h"
+#include "terms.h"
+
+namespace partialpool {
+
+// The profiled REML or ML criterion of a Gaussian model in standardised coordinates, as a function
+// of the optimiser's parameters x (ALGORITHMS 2-4). Value first; then, at the same x, gradient and
+// average information from the factor that the value left behind.
+class Profiled {
+ public:
+  Profiled(const ModelData& data, const CrossProducts& a, bool reml, Storage storage)
+      : data_(data), a_(a), factor_(a, storage), reml_(reml) {}
+
+  double nu() const { return static_cast<double>(data_.n) - (reml_ ? a_.p_x() : 0); }
+
+  // +infinity where the factorisation fails.
+  double value(const Eigen::VectorXd& x) {
+    ++evaluations_;
+    solved_ = false;
+    x_ = x;
+    if (!x.allFinite() || !factor_.factorise(lambdas(data_, a_.terms(), x)))
+      return std::numeric_limits<double>::infinity();
+    double f = factor_.log_det() + nu() * (1.0 + std::log(2.0 * M_PI * factor_.r2() / nu()));
+    if (reml_) f += factor_.log_det_x();
+    return f;
+  }
+
+  // Derivative by the entries of each Lambda_t (full, p_t x p_t).
+  std::vector<Eigen::MatrixXd> lambda_gradient() {
+    ++gradients_;
+    const Solution& s = solution();
+    SelectedInverse inverse(factor_, reml_);
+    std::vector<Eigen::MatrixXd> g = inverse_products(factor_, inverse);
+    for (int t = 0; t < a_.n_terms(); ++t) {
+      g[t] *= 2.0;
+      g[t].noalias() -= (2.0 * nu() / s.r2) * s.w[t] * s.u[t].transpose();
+    }
+    return g;
+  }
+
+  Eigen::VectorXd gradient(const std::vector<Eigen::MatrixXd>& g) const {
+    Eigen::VectorXd out(x_.size());
+    for (int t = 0; t < a_.n_terms(); ++t)
+      for_each_block(data_, a_.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
+        b.gradient(x_.data() + at, g[t].block(start, start, b.size(), b.size()), out.data() + at);
+      });
+    return out;
+  }
+
+  // Average information plus the chain term: the model of the Hessian (ALGORITHMS 4.1).
+  Eigen::MatrixXd hessian(const std::vector<Eigen::MatrixXd>& g) {
+    Eigen::MatrixXd h = average_information(factor_, solution(), data_, x_, nu());
+    for (int t = 0; t < a_.n_terms(); ++t)
+      for_each_block(data_, a_.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
+        const int p = b.size();
+        const Eigen::MatrixXd d = variance_derivative(g[t].block(start, start, p, p),
+                                                      factor_.lambda()[t].block(start, start, p, p));
+        const int k = b.n_parameters();
+        b.add_second_order(x_.data() + at, d, h.block(at, at, k, k));
+      });
+    return 0.5 * (h + h.transpose());
+  }
+
+  // D = 1/2 G Lambda^-1, the derivative by Sigma on the range of Lambda.
+  static Eigen::MatrixXd variance_derivative(const Eigen::MatrixXd& g, const Eigen::MatrixXd& lambda) {
+    if (lambda.rows() == 1)
+      return Eigen::MatrixXd::Constant(1, 1, std::fabs(lambda(0, 0)) > 1e-150 ? 0.5 * g(0, 0) / lambda(0, 0) : 0.0);
+    const Eigen::JacobiSVD<Eigen::MatrixXd> svd(lambda, Eigen::ComputeFullU | Eigen::ComputeFullV);
+    const Eigen::VectorXd w = svd.singularValues();
+    const double cut = 1e-11 * std::max(w[0], 1e-300);
+    Eigen::VectorXd inverse = Eigen::VectorXd::Zero(w.size());
+    Eigen::VectorXd range = Eigen::VectorXd::Zero(w.size());
+    for (Eigen::Index i = 0; i < w.size(); ++i)
+      if (w[i] > cut) {
+        inverse[i] = 1.0 / w[i];
+        range[i] = 1.0;
+      }
+    const Eigen::MatrixXd half = 0.5 * g * svd.matrixV() * inverse.asDiagonal() * svd.matrixU().transpose();
+    if (range.minCoeff() > 0.0) return 0.5 * (half + half.transpose());
+    const Eigen::MatrixXd onto = svd.matrixU() * range.asDiagonal() * svd.matrixU().transpose();
+    const Eigen::MatrixXd d = half + half.transpose() - onto * half * onto;
+    return 0.5 * (d + d.transpose());
+  }
+
+  const Solution& solution() {
+    if (!solved_) solution_ = solve(factor_);
+    solved_ = true;
+    return solution_;
+  }
+  BlockCholesky& factor() { return factor_; }
+  const CrossProducts& cross_products() const { return a_; }
+  const ModelData& data() const { return data_; }
+  const Eigen::VectorXd& x() const { return x_; }
+  bool reml() const { return reml_; }
+  double sigma2() { return factor_.r2() / nu(); }
+  int evaluations() const { return evaluations_; }
+  int gradients() const { return gradients_; }
+  void reset_counts() { evaluations_ = gradients_ = 0; }
+
+ private:
+  const ModelData& data_;
+  const CrossProducts& a_;
+  BlockCholesky factor_;
+  bool reml_, solved_ = false;
+  Eigen::VectorXd x_;
+  Solution solution_;
+  int evaluations_ = 0, gradients_ = 0;
+};
+
+}  // namespace partialpool
+
+#endif

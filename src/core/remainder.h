@@ -1,0 +1,76 @@
+#ifndef PARTIALPOOL_REMAINDER_H
+#define PARTIALPOOL_REMAINDER_H
+
+#include <Eigen/Dense>
+#include <cstddef>
+#include <vector>
+
+#include "cross_products.h"
+
+namespace partialpool {
+
+// Which trailing columns (all terms but the leading one, numbered from 0) each leading level meets.
+struct Coupling {
+  Eigen::Index q = 0;                 // trailing columns
+  std::vector<Eigen::Index> offset;   // first column of each term; offset[0] unused
+  std::vector<std::size_t> start;     // CSR over leading levels
+  std::vector<int> rows;              // columns, ascending within a level
+  int p1 = 0;
+
+  explicit Coupling(const CrossProducts& a) {
+    offset.assign(a.n_terms() + 1, 0);
+    for (int t = 1; t < a.n_terms(); ++t) {
+      offset[t] = q;
+      q += a.terms()[t].size();
+    }
+    if (a.n_terms() == 0) return;
+    p1 = a.terms()[0].p;
+    const int levels = a.terms()[0].levels;
+    start.assign(levels + 1, 0);
+    for (int j = 0; j < levels; ++j) {
+      for (int t = 1; t < a.n_terms(); ++t) {
+        const PairTable& cells = a.pair(0, t);
+        const int p = a.terms()[t].p;
+        for (std::size_t c = cells.begin(j); c < cells.end(j); ++c)
+          for (int r = 0; r < p; ++r)
+            rows.push_back(static_cast<int>(offset[t] + static_cast<Eigen::Index>(cells.second(c)) * p + r));
+      }
+      start[j + 1] = rows.size();
+    }
+  }
+  int levels() const { return static_cast<int>(start.empty() ? 0 : start.size() - 1); }
+  std::size_t count(Eigen::Index j) const { return start[j + 1] - start[j]; }
+  const int* row(Eigen::Index j) const { return rows.data() + start[j]; }
+  // Entries of all E_j E_j' (lower triangles).
+  double scatter_size() const {
+    double sum = 0;
+    for (int j = 0; j < levels(); ++j) sum += 0.5 * count(j) * (count(j) + 1.0);
+    return sum;
+  }
+};
+
+// S_RR = Lambda_R' A_RR Lambda_R + I - sum_j E_j E_j', its Cholesky factor, and T, its inverse
+// (plus H H' for REML) on the pattern of A. E_j is count(j) x p1 by column.
+class Remainder {
+ public:
+  virtual ~Remainder() = default;
+  virtual const char* storage() const = 0;
+  virtual void assemble(const CrossProducts& a, const std::vector<Eigen::MatrixXd>& lambda) = 0;
+  virtual void subtract(Eigen::Index j, const double* e) = 0;
+  virtual bool factorise() = 0;  // false: not positive definite
+  virtual double log_det() const = 0;
+  virtual void solve_lower(Eigen::MatrixXd& b) = 0;             // b <- L^-1 b
+  virtual void solve_lower_transposed(Eigen::MatrixXd& b) = 0;  // b <- L^-T b
+  // T = S^-1 + h h'. `e` holds all E_j, level j at start[j] * p1.
+  virtual void invert(const Eigen::MatrixXd& h, const double* e) = 0;
+  // n = T[r_j, r_j] E_j
+  virtual void multiply(Eigen::Index j, const double* e, double* n) const = 0;
+  // T of one level of term t with itself, and of a level of b (rows) with one of a (columns), a < b.
+  virtual void diagonal_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const = 0;
+  virtual void cell_block(int a, int b, std::size_t cell, Eigen::Index level_a,
+                          Eigen::Index level_b, Eigen::MatrixXd& out) const = 0;
+};
+
+}  // namespace partialpool
+
+#endif

@@ -1,0 +1,146 @@
+#ifndef PARTIALPOOL_SOLUTION_H
+#define PARTIALPOOL_SOLUTION_H
+
+#include <Eigen/Dense>
+#include <vector>
+
+#include "block_cholesky.h"
+
+namespace partialpool {
+
+// Solution of the penalised least squares problem at one Lambda, standardised coordinates:
+// beta, the spherical modes u (p_t x J_t by term), and w = Z'W(y - X beta - Z Lambda u) = Z'Py.
+struct Solution {
+  Eigen::VectorXd beta;
+  std::vector<Eigen::MatrixXd> u, w;
+  double r2 = 0.0;
+};
+
+// z += A_tt v and couplings: Z'WZ v for a vector given by term (p_t x J_t blocks).
+inline std::vector<Eigen::MatrixXd> multiply_zz(const CrossProducts& a,
+                                                const std::vector<Eigen::MatrixXd>& v) {
+  std::vector<Eigen::MatrixXd> out;
+  for (int t = 0; t < a.n_terms(); ++t) {
+    const int p = a.terms()[t].p;
+    Eigen::MatrixXd o(p, a.terms()[t].levels);
+    if (p == 1) {
+      for (Eigen::Index j = 0; j < o.cols(); ++j) o(0, j) = a.diagonal(t, j)(0, 0) * v[t](0, j);
+    } else {
+      for (Eigen::Index j = 0; j < o.cols(); ++j) o.col(j).noalias() = a.diagonal(t, j) * v[t].col(j);
+    }
+    out.push_back(std::move(o));
+  }
+  for (int s = 0; s < a.n_terms(); ++s)
+    for (int t = s + 1; t < a.n_terms(); ++t) {
+      const PairTable& cells = a.pair(s, t);
+      const int ps = a.terms()[s].p, pt = a.terms()[t].p;
+      for (int j = 0; j < a.terms()[s].levels; ++j)
+        for (std::size_t c = cells.begin(j); c < cells.end(j); ++c) {
+          const double* b = cells.values(c);
+          const int k = cells.second(c);
+          for (int q = 0; q < ps; ++q)
+            for (int r = 0; r < pt; ++r) {
+              out[t](r, k) += b[q * pt + r] * v[s](q, j);
+              out[s](q, j) += b[q * pt + r] * v[t](r, k);
+            }
+        }
+    }
+  return out;
+}
+
+inline Solution solve(BlockCholesky& factor) {
+  const CrossProducts& a = factor.cross_products();
+  const int p = a.p_x(), m = a.m();
+  Solution s;
+  s.r2 = factor.r2();
+  // L_S' v = e_last; then (u_R, beta) = -v / v_last (ALGORITHMS 2).
+  const Eigen::MatrixXd& l = factor.border_factor();
+  s.beta = l.topLeftCorner(p, p).triangularView<Eigen::Lower>().transpose().solve(
+      l.row(p).head(p).transpose());
+  Eigen::VectorXd contrast(m);
+  contrast << -s.beta, 1.0;  // y - X beta, as a combination of [X y]
+  if (a.n_terms() == 0) return s;
+
+  Eigen::MatrixXd u_r;
+  if (factor.remainder()) {
+    u_r = factor.border() * contrast;
+    factor.remainder()->solve_lower_transposed(u_r);
+  }
+  const Term& lead = a.terms()[0];
+  Eigen::MatrixXd u1(lead.p, lead.levels);
+  Eigen::VectorXd rhs(lead.p);
+  const Coupling& coupling = factor.coupling();
+  for (Eigen::Index j = 0; j < lead.levels; ++j) {
+    rhs.noalias() = factor.f(j).transpose() * contrast;
+    if (factor.remainder()) {
+      const auto e = factor.e(j);
+      const int* rows = coupling.row(j);
+      for (int c = 0; c < lead.p; ++c)
+        for (Eigen::Index i = 0; i < e.rows(); ++i) rhs[c] -= e(i, c) * u_r(rows[i], 0);
+    }
+    factor.lead_factor(j).transpose().triangularView<Eigen::Upper>().solveInPlace(rhs);
+    u1.col(j) = rhs;
+  }
+  s.u.push_back(std::move(u1));
+  for (int t = 1; t < a.n_terms(); ++t)
+    s.u.push_back(Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t],
+                                                    a.terms()[t].p, a.terms()[t].levels));
+  std::vector<Eigen::MatrixXd> b;
+  for (int t = 0; t < a.n_terms(); ++t) b.push_back(factor.lambda()[t] * s.u[t]);
+  const std::vector<Eigen::MatrixXd> zzb = multiply_zz(a, b);
+  for (int t = 0; t < a.n_terms(); ++t) {
+    const Eigen::RowVectorXd cross = contrast.transpose() * a.border(t);
+    s.w.push_back(Eigen::Map<const Eigen::MatrixXd>(cross.data(), a.terms()[t].p,
+                                                    a.terms()[t].levels) - zzb[t]);
+  }
+  return s;
+}
+
+// Z_t'V^-1 X c by term (p_t x J_t) = Z'WXc - Z'WZ Lambda M^-1 Lambda'Z'WXc.
+inline std::vector<Eigen::MatrixXd> apply_zv(BlockCholesky& factor, const Eigen::VectorXd& c) {
+  const CrossProducts& a = factor.cross_products();
+  const Coupling& coupling = factor.coupling();
+  std::vector<Eigen::MatrixXd> rhs, b;
+  for (int t = 0; t < a.n_terms(); ++t) {
+    const Eigen::RowVectorXd cross = c.transpose() * a.border(t).topRows(a.p_x());
+    rhs.push_back(Eigen::Map<const Eigen::MatrixXd>(cross.data(), a.terms()[t].p, a.terms()[t].levels));
+    b.push_back(factor.lambda()[t].transpose() * rhs[t]);
+  }
+  if (a.n_terms() == 0) return rhs;
+  const int levels = a.terms()[0].levels;
+  Eigen::MatrixXd u_r(coupling.q, 1);
+  for (int t = 1; t < a.n_terms(); ++t)
+    u_r.col(0).segment(coupling.offset[t], b[t].size()) = Eigen::Map<const Eigen::VectorXd>(b[t].data(), b[t].size());
+  for (Eigen::Index j = 0; j < levels; ++j) {
+    auto v = b[0].col(j);
+    factor.lead_factor(j).triangularView<Eigen::Lower>().solveInPlace(v);
+    if (!factor.remainder()) continue;
+    const Eigen::VectorXd ev = factor.e(j) * v;
+    for (Eigen::Index i = 0; i < ev.size(); ++i) u_r(coupling.row(j)[i], 0) -= ev[i];
+  }
+  if (factor.remainder()) {
+    factor.remainder()->solve_lower(u_r);
+    factor.remainder()->solve_lower_transposed(u_r);
+  }
+  for (Eigen::Index j = 0; j < levels; ++j) {
+    auto v = b[0].col(j);
+    if (factor.remainder()) {
+      const auto e = factor.e(j);
+      for (Eigen::Index k = 0; k < e.cols(); ++k)
+        for (Eigen::Index i = 0; i < e.rows(); ++i) v[k] -= e(i, k) * u_r(coupling.row(j)[i], 0);
+    }
+    factor.lead_factor(j).transpose().triangularView<Eigen::Upper>().solveInPlace(v);
+  }
+  for (int t = 0; t < a.n_terms(); ++t) {
+    if (t > 0)
+      b[t] = Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t], b[t].rows(), b[t].cols());
+    b[t] = (factor.lambda()[t] * b[t]).eval();
+  }
+  const std::vector<Eigen::MatrixXd> zzb = multiply_zz(a, b);
+  for (int t = 0; t < a.n_terms(); ++t) rhs[t] -= zzb[t];
+  return rhs;
+}
+
+}  // namespace partialpool
+
+#endif

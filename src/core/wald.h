@@ -1,0 +1,192 @@
+#ifndef PARTIALPOOL_WALD_H
+#define PARTIALPOOL_WALD_H
+
+#include <Eigen/Dense>
+#include <Eigen/Eigenvalues>
+#include <vector>
+
+#include "gaussian_model.h"
+
+namespace partialpool {
+
+// Joint curvature of the criterion over (variance parameters, sigma) at the optimum, and the
+// derivatives that Satterthwaite's method and Wald intervals need (ALGORITHMS 11). Coordinates:
+// for each unstructured term the lower triangle of Lambda (all of it where Lambda is singular),
+// else the optimiser's parameters; all standardised.
+class WaldInformation {
+ public:
+  WaldInformation(GaussianModel& model, const Eigen::VectorXd& x) : model_(model), x_(x) {
+    rotate();
+    choose_coordinates();
+    curvature();
+  }
+
+  // Satterthwaite's denominator degrees of freedom of each row l (in the user's coefficients).
+  Eigen::VectorXd satterthwaite(const Eigen::MatrixXd& contrasts) {
+    Profiled& f = model_.profiled();
+    f.value(x_);
+    const CrossProducts& a = f.cross_products();
+    BlockCholesky& factor = f.factor();
+    const int px = a.p_x();
+    const double sigma2 = f.sigma2(), sigma = std::sqrt(sigma2);
+    const auto lx = factor.border_factor().topLeftCorner(px, px).triangularView<Eigen::Lower>();
+    // c = (X'V^-1X)^-1 l in standardised coefficients, one column a contrast.
+    Eigen::MatrixXd l = model_.standard().beta_map().transpose() * contrasts.transpose();
+    Eigen::MatrixXd c = lx.solve(l);
+    const Eigen::VectorXd v = sigma2 * c.colwise().squaredNorm().transpose();
+    lx.transpose().solveInPlace(c);
+    Eigen::VectorXd df(contrasts.rows());
+    for (Eigen::Index h = 0; h < contrasts.rows(); ++h) {
+      Eigen::VectorXd g(coordinates_.size() + 1);
+      // dv/dSigma_t = sigma^2 sum_levels k k' (k = Z'V^-1 X c)
+      Eigen::VectorXd by_x = Eigen::VectorXd::Zero(x_.size());
+      const std::vector<Eigen::MatrixXd> k = apply_zv(factor, c.col(h));
+      for (int t = 0; t < a.n_terms(); ++t) {
+        const Eigen::MatrixXd d = sigma2 * k[t] * k[t].transpose();
+        const Eigen::MatrixXd by_lambda = 2.0 * d * factor.lambda()[t];
+        for_each_block(model_.data(), a.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
+          b.gradient(x_.data() + at, by_lambda.block(start, start, b.size(), b.size()), by_x.data() + at);
+        });
+      }
+      for (std::size_t i = 0; i < coordinates_.size(); ++i) g[i] = by_x[coordinates_[i]];
+      g[coordinates_.size()] = 2.0 * v[h] / sigma;
+      const double spread = g.dot(covariance_ * g);
+      df[h] = 2.0 * v[h] * v[h] / spread;
+    }
+    return df;
+  }
+
+  // Covariance of the natural-scale parameters: by user term the lower triangle of sigma^2 Sigma by
+  // column (p variances for a diagonal term), then sigma^2, all in the user's units.
+  Eigen::MatrixXd natural_covariance() {
+    Profiled& f = model_.profiled();
+    f.value(x_);
+    const double sigma2 = f.sigma2(), sigma = std::sqrt(sigma2), scale2 = model_.standard().scale() * model_.standard().scale();
+    const ModelData& data = model_.data();
+    std::vector<int> first(data.terms.size() + 1, 0);
+    for (std::size_t t = 0; t < data.terms.size(); ++t)
+      first[t + 1] = first[t] + natural_size(data.terms[t].block);
+    const int total = first.back() + 1, k = static_cast<int>(coordinates_.size());
+    Eigen::MatrixXd jacobian = Eigen::MatrixXd::Zero(total, k + 1);
+    for (const Term& term : model_.terms()) {
+      std::size_t member = 0;
+      for_each_block(data, term, [&](const CovarianceBlock& b, int at, int) {
+        const int user = term.members[member++];
+        const Eigen::MatrixXd l = b.lambda(x_.data() + at);
+        const std::vector<Eigen::MatrixXd> directions = b.directions(x_.data() + at);
+        const Eigen::MatrixXd map = b.direction_jacobian(x_.data() + at);
+        put(jacobian, first[user], k, b, 2.0 * sigma * scale2 * user_sigma(user, l * l.transpose()));
+        for (int i = 0; i < k; ++i) {
+          const int local = coordinates_[i] - at;
+          if (local < 0 || local >= b.n_parameters()) continue;
+          Eigen::MatrixXd d = Eigen::MatrixXd::Zero(b.size(), b.size());
+          for (std::size_t e = 0; e < directions.size(); ++e) d += map(e, local) * directions[e];
+          put(jacobian, first[user], i, b, sigma2 * scale2 * user_sigma(user, d));
+        }
+      });
+    }
+    jacobian(total - 1, k) = 2.0 * sigma * scale2;
+    return jacobian * covariance_ * jacobian.transpose();
+  }
+  static int natural_size(const CovarianceBlock& b) {
+    return b.structure() == Structure::diagonal ? b.size() : b.size() * (b.size() + 1) / 2;
+  }
+
+ private:
+  Eigen::MatrixXd user_sigma(int user, const Eigen::MatrixXd& standard) const {
+    return model_.to_user(user, model_.to_user(user, standard).transpose());
+  }
+  static void put(Eigen::MatrixXd& jacobian, int row, int column, const CovarianceBlock& b, const Eigen::MatrixXd& sigma) {
+    for (int c = 0; c < b.size(); ++c)
+      for (int r = c; r < (b.structure() == Structure::diagonal ? c + 1 : b.size()); ++r)
+        jacobian(row++, column) = sigma(r, c);
+  }
+
+  // Unstructured Lambda turned so that its upper triangle is zero: fewer coordinates.
+  void rotate() {
+    for (const Term& term : model_.terms())
+      for_each_block(model_.data(), term, [&](const CovarianceBlock& b, int at, int) {
+        if (b.structure() != Structure::unstructured || b.size() == 1) return;
+        Eigen::Map<Eigen::MatrixXd> l(x_.data() + at, b.size(), b.size());
+        const Eigen::HouseholderQR<Eigen::MatrixXd> qr(Eigen::MatrixXd(l.transpose()));
+        const Eigen::MatrixXd r = qr.matrixQR().triangularView<Eigen::Upper>();
+        l = r.transpose();
+      });
+  }
+  void choose_coordinates() {
+    for (const Term& term : model_.terms())
+      for_each_block(model_.data(), term, [&](const CovarianceBlock& b, int at, int) {
+        const int p = b.size();
+        const bool triangular = b.structure() == Structure::unstructured && p > 1 && regular(b, at);
+        for (int i = 0; i < b.n_parameters(); ++i)
+          if (!triangular || i % p >= i / p) coordinates_.push_back(at + i);
+      });
+  }
+  bool regular(const CovarianceBlock& b, int at) const {
+    const Eigen::VectorXd w = Eigen::JacobiSVD<Eigen::MatrixXd>(b.lambda(x_.data() + at)).singularValues();
+    return w[w.size() - 1] > 1e-5;
+  }
+
+  void curvature() {
+    Profiled& f = model_.profiled();
+    const int k = static_cast<int>(coordinates_.size());
+    Eigen::MatrixXd h = Eigen::MatrixXd::Zero(k + 1, k + 1);
+    // Central differences of the exact gradient, extrapolated once: error O(step^4).
+    for (int i = 0; i < k; ++i) {
+      const double step = 1e-3 * std::max(1.0, std::fabs(x_[coordinates_[i]]));
+      const Eigen::VectorXd coarse = difference(i, step), fine = difference(i, 0.5 * step);
+      h.col(i).head(k) = (4.0 * fine - coarse) / 3.0;
+    }
+    h.topLeftCorner(k, k) = (0.5 * (h.topLeftCorner(k, k) + h.topLeftCorner(k, k).transpose())).eval();
+    // From the profiled to the joint criterion: H_ts = 2 d / sigma^3, H_ss = 4 nu / sigma^2.
+    f.value(x_);
+    const Solution& s = f.solution();
+    const double sigma2 = f.sigma2(), sigma = std::sqrt(sigma2);
+    Eigen::VectorXd d = Eigen::VectorXd::Zero(x_.size());
+    for (int t = 0; t < f.cross_products().n_terms(); ++t)
+      for_each_block(model_.data(), f.cross_products().terms()[t], [&](const CovarianceBlock& b, int at, int start) {
+        const Eigen::MatrixXd w = s.w[t].middleRows(start, b.size());
+        const Eigen::MatrixXd by_lambda = 2.0 * (w * w.transpose()) * b.lambda(x_.data() + at);
+        b.gradient(x_.data() + at, by_lambda, d.data() + at);
+      });
+    for (int i = 0; i < k; ++i) h(i, k) = h(k, i) = 2.0 * d[coordinates_[i]] / (sigma * sigma2);
+    h(k, k) = 4.0 * f.nu() / sigma2;
+    for (int i = 0; i < k; ++i)
+      for (int j = 0; j < k; ++j) h(i, j) += h(i, k) * h(j, k) / h(k, k);
+    covariance_ = 2.0 * pseudo_inverse(h);
+  }
+  Eigen::VectorXd difference(int i, double step) {
+    Eigen::VectorXd up = x_, down = x_;
+    up[coordinates_[i]] += step;
+    down[coordinates_[i]] -= step;
+    return (gradient_at(up) - gradient_at(down)) / (2.0 * step);
+  }
+  Eigen::VectorXd gradient_at(const Eigen::VectorXd& x) {
+    Profiled& f = model_.profiled();
+    f.value(x);
+    const Eigen::VectorXd g = f.gradient(f.lambda_gradient());
+    Eigen::VectorXd out(coordinates_.size());
+    for (std::size_t i = 0; i < coordinates_.size(); ++i) out[i] = g[coordinates_[i]];
+    return out;
+  }
+
+  // Inverse on the directions that the data identify (rotations and null directions have none).
+  static Eigen::MatrixXd pseudo_inverse(const Eigen::MatrixXd& h) {
+    const Eigen::VectorXd scale = h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(scale.asDiagonal() * h * scale.asDiagonal());
+    Eigen::VectorXd inverse = eigen.eigenvalues();
+    const double cut = 1e-9 * inverse.cwiseAbs().maxCoeff();
+    for (Eigen::Index i = 0; i < inverse.size(); ++i) inverse[i] = inverse[i] > cut ? 1.0 / inverse[i] : 0.0;
+    const Eigen::MatrixXd v = scale.asDiagonal() * eigen.eigenvectors();
+    return v * inverse.asDiagonal() * v.transpose();
+  }
+
+  GaussianModel& model_;
+  Eigen::VectorXd x_;
+  std::vector<int> coordinates_;
+  Eigen::MatrixXd covariance_;
+};
+
+}  // namespace partialpool
+
+#endif

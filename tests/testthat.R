@@ -1,0 +1,4 @@
+library(testthat)
+library(partialpool)
+
+test_check("partialpool")

@@ -1,0 +1,191 @@
+# make demo: the package's main job on real input. Reads 100,000 rows from a gzipped CSV, fits the
+# model that was published with them, and sets each number beside the published one; then the
+# classical sleepstudy fit; then figures and a report. Run from the root of the repository.
+
+suppressPackageStartupMessages(library(partialpool))
+source("tools/figures.R")
+options(width = 100)
+
+output <- "demo-output"
+
+main <- function() {
+  dir.create(output, showWarnings = FALSE)
+  finn <- demonstrate_finn("data/finn_demo.csv.gz")
+  sleep <- demonstrate_sleepstudy()
+  heading("Figures and report")
+  files <- c(draw_figures(finn, sleep, output), knit_report(output))
+  cat("Written:\n", paste0("  ", files, "\n"), sep = "")
+}
+
+heading <- function(text) cat("\n", text, "\n", strrep("=", nchar(text)), "\n\n", sep = "")
+
+seconds <- function(expression) {
+  start <- Sys.time()
+  force(expression)
+  as.numeric(Sys.time() - start, units = "secs")
+}
+
+# ---- 100,000 rows -------------------------------------------------------------------------------
+
+finn_formula <- measured_variable ~ categorical_factor_A + categorical_factor_B +
+  continous_factor_A + categorical_factor_A:continous_factor_A +
+  (1 | random_effect_A) + (1 | random_effect_A:nested_random_effect_A)
+
+# The table of the published page, to the two decimals printed there, in its order
+finn_published <- data.frame(
+  factor = c(
+    "categorical_factor_A", "categorical_factor_B", "continous_factor_A",
+    "categorical_factor_A:continous_factor_A", "(Intercept)"
+  ),
+  p = c("0.00", "0.17", "0.00", "0.36", "0.00"),
+  effect = c("0.82", "-0.02", "0.04", "-0.01", "0.10"),
+  se = c("0.02", "0.02", "0.01", "0.02", "0.01")
+)
+
+demonstrate_finn <- function(file) {
+  heading("A mixed model on 100,000 rows")
+  reading <- seconds({
+    data <- utils::read.csv(file, sep = ";")
+    categorical <- setdiff(names(data), c("measured_variable", "continous_factor_A"))
+    data[categorical] <- lapply(data[categorical], factor)
+  })
+  fitting <- seconds(fit <- lmm(finn_formula, data))
+  cat(sprintf(
+    "%s: %s rows read in %.2f s, model fitted in %.3f s (together %.2f s)\n\n",
+    file, format(nrow(data), big.mark = ","), reading, fitting, reading + fitting
+  ))
+  print(fit)
+
+  heading("Its tests, in the order of the published table, beside the published digits")
+  table <- finn_table(fit)
+  shown <- sprintf("%.2f", unlist(table[c("p", "effect", "se")]))
+  # The type-III table of the page has the coding of the fit: R's treatment contrasts
+  print_table(
+    factor = table$factor, chisq = sprintf("%.4f", table$chisq), df = table$df,
+    p = format.pval(table$p, digits = 5, eps = 1e-300), effect = sprintf("%.6f", table$effect),
+    se = sprintf("%.6f", table$se),
+    published = do.call(sprintf, c("%s %5s %s", finn_published[c("p", "effect", "se")]))
+  )
+  agree <- sum(shown == unlist(finn_published[c("p", "effect", "se")]))
+  cat(sprintf("\n%d of %d published values agree to the digits printed.\n", agree, length(shown)))
+  cat(sprintf("REML criterion %.6f\n\nVariance components:\n", fit$criterion))
+  print(VarCorr(fit))
+  if (is_singular(fit)) {
+    cat("Both groupings were shuffled when the data were made: their variances are zero.\n")
+  }
+  other_tests(fit, data)
+  fit
+}
+
+# One row a term, the intercept last. Every term of this model has one degree of freedom.
+finn_table <- function(fit) {
+  tests <- as.data.frame(anova(fit, type = 3, test = "Chisq", coding = "fitted"))
+  tests <- tests[c(setdiff(rownames(tests), "(Intercept)"), "(Intercept)"), ]
+  labels <- c("(Intercept)", attr(terms(fit), "term.labels"))
+  column <- match(match(rownames(tests), labels) - 1, attr(model.matrix(fit), "assign"))
+  data.frame(
+    factor = rownames(tests), chisq = tests$Chisq, df = tests$Df, p = tests[["Pr(>Chisq)"]],
+    effect = unname(fixef(fit))[column], se = sqrt(diag(as.matrix(vcov(fit))))[column]
+  )
+}
+
+other_tests <- function(fit, data) {
+  heading("The same under sum-to-zero contrasts, and tests that do not depend on the coding")
+  sums <- lmm(finn_formula, data, contrasts = list(
+    categorical_factor_A = contr.sum, categorical_factor_B = contr.sum
+  ))
+  chisq <- function(fit, term, ...) anova(fit, ..., test = "Chisq")[term, "Chisq"]
+  a <- "categorical_factor_A"
+  x <- "continous_factor_A"
+  print_comparison(
+    "chi2 of continous_factor_A, contr.sum" =
+      c(chisq(sums, x, type = 3, coding = "fitted"), 13.573535725),
+    "chi2 of (Intercept), contr.sum" =
+      c(chisq(sums, "(Intercept)", type = 3, coding = "fitted"), 3704.494560),
+    "effect of continous_factor_A, contr.sum" = c(fixef(sums)[[x]], .02973804404),
+    "chi2 of continous_factor_A, type III of any coding" =
+      c(chisq(fit, x, type = 3), 13.573535725),
+    "chi2 of categorical_factor_A, type II" = c(chisq(fit, a, type = 2), 2501.54308),
+    "chi2 of continous_factor_A, type II" = c(chisq(fit, x, type = 2), 13.59631)
+  )
+}
+
+# ---- sleepstudy ---------------------------------------------------------------------------------
+
+demonstrate_sleepstudy <- function() {
+  heading("Reaction times under sleep restriction")
+  fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+  print(summary(fit))
+  by_ml <- update(fit, REML = FALSE)
+
+  heading("Beside reference values")
+  parts <- components(fit)
+  sigma_squared <- sigma(fit)^2
+  covariance <- VarCorr(fit)$Subject
+  ml_covariance <- VarCorr(by_ml)$Subject
+  standard_errors <- sqrt(diag(as.matrix(vcov(fit))))
+  # Fixed effects, then the entries of the covariance matrix, then the residual variance
+  full_errors <- sqrt(diag(as.matrix(vcov(fit, full = TRUE))))
+  modes <- as.matrix(ranef(fit)$Subject)
+  print_comparison(
+    "sum of the random-effects design matrix" = c(sum(parts$Z), 990),
+    "REML log-likelihood" = c(as.numeric(logLik(fit)), -871.814135979),
+    "REML criterion without its constant" =
+      c(fit$criterion - (nobs(fit) - 2) * log(2 * pi), 1416.48615),
+    "theta 1" = c(fit$theta[[1]], .9667329532),
+    "theta 2" = c(fit$theta[[2]], .0151690529),
+    "theta 3" = c(fit$theta[[3]], .2309095951),
+    "(Intercept)" = c(fixef(fit)[[1]], 251.4051048485),
+    "Days" = c(fixef(fit)[[2]], 10.4672859596),
+    "standard error of (Intercept)" = c(standard_errors[[1]], 6.82455653791),
+    "standard error of Days" = c(standard_errors[[2]], 1.54578889769),
+    "variance of intercepts" = c(covariance[1, 1], 612.089940),
+    "covariance" = c(covariance[2, 1], 9.604332),
+    "variance of slopes" = c(covariance[2, 2], 35.071661),
+    "residual variance" = c(sigma_squared, 654.941026891),
+    "intercept of subject 308" = c(modes[1, 1], 2.25856548),
+    "slope of subject 308" = c(modes[1, 2], 9.19897189),
+    "p of Days (17 df)" = c(coef(summary(fit))["Days", 5], 3.2638e-6),
+    "ML log-likelihood" = c(as.numeric(logLik(by_ml)), -875.969672232),
+    "ML variance of intercepts" = c(ml_covariance[1, 1], 565.515368),
+    "ML covariance" = c(ml_covariance[2, 1], 11.055428),
+    "ML variance of slopes" = c(ml_covariance[2, 2], 32.682197),
+    "standard error of the variance of intercepts" = c(full_errors[[3]], 288.738),
+    "standard error of the covariance" = c(full_errors[[4]], 46.5501),
+    "standard error of the variance of slopes" = c(full_errors[[5]], 14.7801),
+    "standard error of the residual variance" = c(full_errors[[6]], 77.1838)
+  )
+  fit
+}
+
+# ---- printing and the report --------------------------------------------------------------------
+
+print_table <- function(...) print(data.frame(...), row.names = FALSE)
+
+# Pairs of our value and the reference value
+print_comparison <- function(...) {
+  pairs <- list(...)
+  ours <- vapply(pairs, `[[`, 0, 1)
+  reference <- vapply(pairs, `[[`, 0, 2)
+  print_table(
+    quantity = format(names(pairs)), value = formatC(ours, digits = 10, format = "g"),
+    reference = formatC(reference, digits = 10, format = "g"),
+    "rel. difference" = formatC(abs(ours / reference - 1), digits = 1, format = "e"),
+    check.names = FALSE
+  )
+}
+
+knit_report <- function(output) {
+  if (!requireNamespace("rmarkdown", quietly = TRUE) || !rmarkdown::pandoc_available("1.12.3")) {
+    cat("No HTML report: it needs the R package rmarkdown and pandoc.\n")
+    return(character())
+  }
+  # Knitted in the output folder, so that no intermediate file is left in the tree
+  rmarkdown::render(
+    "tools/report.Rmd", output_dir = output, intermediates_dir = output,
+    knit_root_dir = getwd(), quiet = TRUE, envir = new.env(parent = globalenv())
+  )
+  file.path(output, "report.html")
+}
+
+main()
