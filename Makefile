@@ -72,7 +72,7 @@ distclean: clean
 
 .make/installed: $(SOURCES) .make/headers | .make/lib
 	@echo "installing partialpool into .make/lib (compiles C++: a minute or two the first time)"
-	@MAKEFLAGS=-j$(JOBS) R CMD INSTALL --no-multiarch --library=.make/lib . > .make/install.log 2>&1 \
+	@MAKEFLAGS=-j$(JOBS) R CMD INSTALL --strip --library=.make/lib . > .make/install.log 2>&1 \
 	  || { cat .make/install.log; exit 1; }
 	@touch $@
 

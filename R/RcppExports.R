@@ -2,70 +2,74 @@
 # Generator token: 10BE3573-1514-4C36-9D1C-5A225CD40393
 
 code_factor_levels <- function(x, n_levels) {
-    .Call('_partialpool_code_factor_levels', PACKAGE = 'partialpool', x, n_levels)
+    .Call(`_partialpool_code_factor_levels`, x, n_levels)
 }
 
 count_unused_levels <- function(x, n_levels) {
-    .Call('_partialpool_count_unused_levels', PACKAGE = 'partialpool', x, n_levels)
+    .Call(`_partialpool_count_unused_levels`, x, n_levels)
 }
 
 code_integers <- function(x) {
-    .Call('_partialpool_code_integers', PACKAGE = 'partialpool', x)
+    .Call(`_partialpool_code_integers`, x)
 }
 
 code_doubles <- function(x) {
-    .Call('_partialpool_code_doubles', PACKAGE = 'partialpool', x)
+    .Call(`_partialpool_code_doubles`, x)
 }
 
 code_strings <- function(x) {
-    .Call('_partialpool_code_strings', PACKAGE = 'partialpool', x)
+    .Call(`_partialpool_code_strings`, x)
 }
 
 code_pairs <- function(first, second, n_first, n_second) {
-    .Call('_partialpool_code_pairs', PACKAGE = 'partialpool', first, second, n_first, n_second)
+    .Call(`_partialpool_code_pairs`, first, second, n_first, n_second)
+}
+
+join_levels <- function(first, second, from_first, from_second) {
+    .Call(`_partialpool_join_levels`, first, second, from_first, from_second)
 }
 
 is_nested_in <- function(fine, coarse, n_fine) {
-    .Call('_partialpool_is_nested_in', PACKAGE = 'partialpool', fine, coarse, n_fine)
+    .Call(`_partialpool_is_nested_in`, fine, coarse, n_fine)
 }
 
 engine_create <- function(rows, reml, storage) {
-    .Call('_partialpool_engine_create', PACKAGE = 'partialpool', rows, reml, storage)
+    .Call(`_partialpool_engine_create`, rows, reml, storage)
 }
 
 engine_rank <- function(engine) {
-    .Call('_partialpool_engine_rank', PACKAGE = 'partialpool', engine)
+    .Call(`_partialpool_engine_rank`, engine)
 }
 
 engine_optimise <- function(engine, start, tolerance, max_iterations, progress) {
-    .Call('_partialpool_engine_optimise', PACKAGE = 'partialpool', engine, start, tolerance, max_iterations, progress)
+    .Call(`_partialpool_engine_optimise`, engine, start, tolerance, max_iterations, progress)
 }
 
 engine_estimates <- function(engine, theta) {
-    .Call('_partialpool_engine_estimates', PACKAGE = 'partialpool', engine, theta)
+    .Call(`_partialpool_engine_estimates`, engine, theta)
 }
 
 engine_value <- function(engine, theta) {
-    .Call('_partialpool_engine_value', PACKAGE = 'partialpool', engine, theta)
+    .Call(`_partialpool_engine_value`, engine, theta)
 }
 
 engine_theta_gradient <- function(engine, theta) {
-    .Call('_partialpool_engine_theta_gradient', PACKAGE = 'partialpool', engine, theta)
+    .Call(`_partialpool_engine_theta_gradient`, engine, theta)
 }
 
 engine_conditional <- function(engine, theta, beta_known) {
-    .Call('_partialpool_engine_conditional', PACKAGE = 'partialpool', engine, theta, beta_known)
+    .Call(`_partialpool_engine_conditional`, engine, theta, beta_known)
 }
 
 engine_prediction <- function(engine, theta, x, codes, z) {
-    .Call('_partialpool_engine_prediction', PACKAGE = 'partialpool', engine, theta, x, codes, z)
+    .Call(`_partialpool_engine_prediction`, engine, theta, x, codes, z)
 }
 
 engine_satterthwaite_df <- function(engine, theta, contrasts) {
-    .Call('_partialpool_engine_satterthwaite_df', PACKAGE = 'partialpool', engine, theta, contrasts)
+    .Call(`_partialpool_engine_satterthwaite_df`, engine, theta, contrasts)
 }
 
 engine_natural_covariance <- function(engine, theta) {
-    .Call('_partialpool_engine_natural_covariance', PACKAGE = 'partialpool', engine, theta)
+    .Call(`_partialpool_engine_natural_covariance`, engine, theta)
 }
 

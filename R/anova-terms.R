@@ -73,6 +73,9 @@ near <- function(a, b) max(abs(a - b)) <= 1e-7 * max(abs(b))
 # Type I: rows of the Cholesky factor of the information, so that the tests add up.
 hypotheses_type_1 <- function(fit, V) {
   term_of <- column_terms(fit)
+  if (length(term_of) == 0L) {
+    return(list())
+  }
   R <- chol(chol2inv(chol(V)))
   rows <- split(seq_along(term_of), factor(term_of, unique(term_of)))
   lapply(rows, function(k) R[k, , drop = FALSE])

@@ -76,7 +76,10 @@ model_names <- function(given, arguments, n) {
       i = "It has {length(labels)} name{?s}."
     ))
   }
-  if (anyDuplicated(labels) || max(nchar(labels)) > 60L) paste0("model", seq_len(n)) else labels
+  # A fit written as a call would fill the page.
+  long <- is.null(given) & nchar(labels) > 30L
+  labels[long] <- paste0("model", seq_len(n))[long]
+  if (anyDuplicated(labels)) paste0("model", seq_len(n)) else labels
 }
 
 compare_fits <- function(fits, refit) {
@@ -157,7 +160,6 @@ comparison_heading <- function(fits) {
   data <- lapply(fits, function(fit) stats::getCall(fit)$data)
   head <- if (is.language(data[[1L]])) paste("Data:", shorten(deparse1(data[[1L]]), 65L))
   formulas <- vapply(fits, function(fit) deparse1(stats::formula(fit)), "")
-  width <- getOption("width")
-  lines <- strwrap(paste(names(fits), formulas, sep = ": "), width, exdent = 4L)
-  c(head, "Models:", lines)
+  lines <- lapply(paste(names(fits), formulas, sep = ": "), formula_lines, getOption("width"))
+  c(head, "Models:", unlist(lines))
 }

@@ -1,13 +1,17 @@
 # The engine behind a fit: an external pointer to the factorised model, built when it is needed and
 # never stored.
 
-# Rows in the form that the engine reads. `x` is a design or a fit.
+# Rows in the form that the engine reads. `x` is a design (numbered) or a fit.
 engine_rows <- function(x, y = x$y) {
-  groups <- vapply(x$random, function(term) term$group, "")
+  list(X = x$X, y = y, weights = x$weights, offset = x$offset, random = x$random)
+}
+
+# Terms on the same grouping factor get the same number: the engine treats them as one.
+number_factors <- function(random) {
+  groups <- vapply(random, function(term) term$group, "")
   factor <- match(groups, unique(groups))
-  random <- x$random
   for (t in seq_along(random)) random[[t]]$factor <- factor[t]
-  list(X = x$X, y = y, weights = x$weights, offset = x$offset, random = random)
+  random
 }
 
 # Engine of a fit, not yet evaluated anywhere.

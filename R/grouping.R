@@ -102,7 +102,7 @@ cross_groups <- function(factors) {
 
 cross_two_groups <- function(a, b) {
   crossed <- code_pairs(a$codes, b$codes, length(a$levels), length(b$levels))
-  levels <- paste(a$levels[crossed$first], b$levels[crossed$second], sep = ":")
+  levels <- join_levels(a$levels, b$levels, crossed$first, crossed$second)
   list(codes = crossed$codes, levels = levels)
 }
 

@@ -56,6 +56,7 @@ lmm <- function(formula, ...) UseMethod("lmm")
 lmm.formula <- function(formula, data = NULL, REML = TRUE, weights, offset, subset, na.action,
                         contrasts = NULL, start = NULL, control = pp_control(), ...) {
   call <- match.call()
+  call[[1L]] <- quote(lmm)
   reject_dots(...)
   REML <- check_flag(REML, "REML")
   control <- as_control(control)

@@ -319,8 +319,9 @@ newdata_columns <- function(term, wanted, newdata) {
     return(matrix(NA_real_, nrow(newdata), length(term$columns)))
   }
   frame <- newdata_frame(term$z_terms, newdata, term$z_xlevels)
-  z <- newdata_matrix(term$z_terms, frame, term$z_contrasts)
-  z <- matrix(z, nrow(z), ncol(z), dimnames = list(NULL, colnames(z)))
+  # Of the columns that the term has as written the fit may have dropped dependent ones.
+  z <- newdata_matrix(term$z_terms, frame, term$z_contrasts)[, term$columns, drop = FALSE]
+  rownames(z) <- NULL
   if (length(wanted)) {
     z[, !term$columns %in% wanted] <- 0
   }

@@ -43,6 +43,7 @@ objective <- function(design, REML = TRUE) {
 
 # The engine of a design; `storage` forces one of the storages of the factor (for tests).
 engine_of <- function(design, REML, storage, check) {
+  design$random <- number_factors(design$random)
   eng <- engine_create(engine_rows(design), REML, storage)
   rank <- engine_rank(eng)
   if (nrow(rank$aliased_z)) {
@@ -178,7 +179,7 @@ drop_aliased_z <- function(design, aliased) {
     term <- design$random[[t]]
     dropped <- term$columns[columns]
     pp_inform("rank", c(
-      "i" = "Column{?s} left out of the random term {.code {label_of(term$expr)}}:
+      "i" = "{cli::qty(dropped)}Column{?s} left out of the random term {.code {label_of(term$expr)}}:
              {.code {dropped}}.",
       "i" = "A linear combination of the term's other columns has no variance of its own."
     ), .envir = environment())

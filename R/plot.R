@@ -19,7 +19,7 @@
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' plot(fit, which = 1)
 #' plot(fit, which = 3)
-#' @importFrom graphics abline axis lines mtext par plot points segments title
+#' @importFrom graphics plot
 #' @export
 plot.pp_lmm <- function(x, which = 1:3, level = 0.95, ask = NULL, ...) {
   check_level(level)

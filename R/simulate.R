@@ -123,6 +123,7 @@ pad_simulation <- function(values, row_names, omitted) {
     row_names <- names(stats::napredict(omitted, stats::setNames(values[[1L]], row_names)))
     values <- as.data.frame(lapply(values, stats::napredict, omit = omitted))
   }
-  if (!is.null(row_names)) row.names(values) <- row_names
+  # They come from a data frame: `row.names<-` would look for duplicates again.
+  if (!is.null(row_names)) attr(values, "row.names") <- row_names
   values
 }

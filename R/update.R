@@ -13,6 +13,7 @@
 #' @param ... Arguments of [lmm()] to add or replace; `NULL` removes one.
 #' @param evaluate `FALSE` returns the changed call. Default `TRUE`.
 #' @return A fit, or a call.
+#' @section Errors: An argument without a name is of class `partialpool_error_argument`.
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' update(fit, . ~ . - (Days | Subject) + (1 | Subject), REML = FALSE)
@@ -24,12 +25,24 @@ update.pp_fit <- function(object, formula., ..., evaluate = TRUE) {
     call$formula <- stats::update.formula(object$formula, formula.)
   }
   extras <- match.call(expand.dots = FALSE)$...
+  if (length(extras) && (is.null(names(extras)) || !all(nzchar(names(extras))))) {
+    pp_abort("argument", c(x = "Arguments to change must be named, as in {.code REML = FALSE}."))
+  }
   for (name in names(extras)) call[name] <- list(extras[[name]])
   call <- as.call(Filter(Negate(is.null), as.list(call)))
   if (!evaluate) {
     return(call)
   }
-  eval(call, where_data_live(call, parent.frame(), environment(object$formula)))
+  env <- where_data_live(call, parent.frame(), environment(object$formula))
+  eval(reachable(call, env), env)
+}
+
+# The fitting function is found even when the package is loaded but not attached.
+reachable <- function(call, env) {
+  if (is.symbol(call[[1L]]) && !exists(as.character(call[[1L]]), envir = env, mode = "function")) {
+    call[[1L]] <- call("::", quote(partialpool), call[[1L]])
+  }
+  call
 }
 
 # The first environment in which `data` and `formula` of the call mean something. A function found

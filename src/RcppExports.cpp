@@ -76,6 +76,19 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// join_levels
+Rcpp::CharacterVector join_levels(Rcpp::CharacterVector first, Rcpp::CharacterVector second, Rcpp::IntegerVector from_first, Rcpp::IntegerVector from_second);
+RcppExport SEXP _partialpool_join_levels(SEXP firstSEXP, SEXP secondSEXP, SEXP from_firstSEXP, SEXP from_secondSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type second(secondSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type from_first(from_firstSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type from_second(from_secondSEXP);
+    rcpp_result_gen = Rcpp::wrap(join_levels(first, second, from_first, from_second));
+    return rcpp_result_gen;
+END_RCPP
+}
 // is_nested_in
 bool is_nested_in(Rcpp::IntegerVector fine, Rcpp::IntegerVector coarse, int n_fine);
 RcppExport SEXP _partialpool_is_nested_in(SEXP fineSEXP, SEXP coarseSEXP, SEXP n_fineSEXP) {
@@ -214,6 +227,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_code_doubles", (DL_FUNC) &_partialpool_code_doubles, 1},
     {"_partialpool_code_strings", (DL_FUNC) &_partialpool_code_strings, 1},
     {"_partialpool_code_pairs", (DL_FUNC) &_partialpool_code_pairs, 4},
+    {"_partialpool_join_levels", (DL_FUNC) &_partialpool_join_levels, 4},
     {"_partialpool_is_nested_in", (DL_FUNC) &_partialpool_is_nested_in, 3},
     {"_partialpool_engine_create", (DL_FUNC) &_partialpool_engine_create, 3},
     {"_partialpool_engine_rank", (DL_FUNC) &_partialpool_engine_rank, 1},

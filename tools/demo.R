@@ -91,9 +91,10 @@ finn_table <- function(fit) {
 
 other_tests <- function(fit, data) {
   heading("The same under sum-to-zero contrasts, and tests that do not depend on the coding")
-  sums <- lmm(finn_formula, data, contrasts = list(
+  # That the fit is singular has been said
+  sums <- suppressMessages(lmm(finn_formula, data, contrasts = list(
     categorical_factor_A = contr.sum, categorical_factor_B = contr.sum
-  ))
+  )))
   chisq <- function(fit, term, ...) anova(fit, ..., test = "Chisq")[term, "Chisq"]
   a <- "categorical_factor_A"
   x <- "continous_factor_A"

@@ -85,6 +85,28 @@ inline double smallest_derivative(const CovarianceBlock& b, const double* x, con
 }
 }  // namespace boundary
 
+// A correlation parameter that ran into its limit, where the tanh map is flat, although the
+// criterion falls on the way back: put it half way. True if there was one. f stands at x.
+inline bool release_correlations(Profiled& f, Eigen::VectorXd& x) {
+  bool any = false;
+  for (const UserTerm& t : f.data().terms) any = any || t.block.correlated();
+  if (!any) return false;
+  bool released = false;
+  const Eigen::VectorXd gradient = f.gradient(f.lambda_gradient());
+  for (const Term& term : f.cross_products().terms())
+    for_each_block(f.data(), term, [&](const CovarianceBlock& b, int at, int) {
+      if (!b.correlated()) return;
+      const int r = at + b.n_parameters() - 1;
+      if (std::fabs(std::tanh(x[r])) < 1.0 - 1e-5) return;
+      const double by_rho = gradient[r] / std::max(b.rho_slope(x.data() + at), 1e-300);
+      if (by_rho * x[r] > 1e-8 * f.nu()) {
+        x[r] = x[r] > 0.0 ? 0.5 : -0.5;
+        released = true;
+      }
+    });
+  return released;
+}
+
 // Karush-Kuhn-Tucker conditions of Sigma >= 0 for every term (ALGORITHMS 6.3): a direction whose
 // variance is zero must have a non-negative derivative on the variance scale. The derivative by
 // Lambda vanishes there whatever the truth, so the null directions are lifted a little first.
@@ -105,7 +127,11 @@ inline Certificate certify(Profiled& f, const Eigen::VectorXd& x) {
       out.null_sets.push_back(std::move(set));
     });
   }
-  if (out.null_sets.empty()) return out;
+  out.optimal = !release_correlations(f, opened);
+  if (out.null_sets.empty()) {
+    if (!out.optimal) out.x = opened;
+    return out;
+  }
 
   if (!std::isfinite(f.value(lifted))) {
     out.optimal = false;

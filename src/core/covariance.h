@@ -40,8 +40,8 @@ class CovarianceBlock {
   Eigen::MatrixXd lambda(const double* x) const {
     if (structure_ == Structure::unstructured)
       return Eigen::Map<const Eigen::MatrixXd>(x, p_, p_);
-    if (structure_ == Structure::diagonal) return scales(x).asDiagonal();
-    return scales(x).asDiagonal() * correlation_factor(rho(x), nullptr);
+    if (structure_ == Structure::diagonal) return signed_scales(x).asDiagonal();
+    return signed_scales(x).asDiagonal() * correlation_factor(rho(x), nullptr);
   }
 
   // out = derivative of the criterion by x, from G = its derivative by the entries of Lambda.
@@ -55,7 +55,7 @@ class CovarianceBlock {
       else Eigen::Map<Eigen::VectorXd>(out, p_) = g.diagonal();
       return;
     }
-    const Eigen::VectorXd s = scales(x);
+    const Eigen::VectorXd s = signed_scales(x);
     Eigen::MatrixXd derivative;
     const Eigen::MatrixXd c = correlation_factor(rho(x), &derivative);
     const Eigen::VectorXd by_scale = g.cwiseProduct(c).rowwise().sum();
@@ -78,7 +78,7 @@ class CovarianceBlock {
         }
       return d;
     }
-    const Eigen::VectorXd s = scales(x);
+    const Eigen::VectorXd s = signed_scales(x);
     if (structure_ == Structure::diagonal) {
       for (int i = 0; i < n_parameters(); ++i) {
         Eigen::VectorXd v = Eigen::VectorXd::Zero(p_);
@@ -138,7 +138,7 @@ class CovarianceBlock {
       else hessian.diagonal() += 2.0 * d.diagonal();
       return;
     }
-    const Eigen::VectorXd s = scales(x);
+    const Eigen::VectorXd s = signed_scales(x);
     Eigen::MatrixXd r, r1, r2;
     correlation(rho(x), r, r1, r2);
     const double slope = rho_slope(x), bend = rho_bend(x);
@@ -169,11 +169,7 @@ class CovarianceBlock {
   Eigen::VectorXd scales(const double* x) const {
     if (structure_ == Structure::unstructured)
       return Eigen::Map<const Eigen::MatrixXd>(x, p_, p_).rowwise().norm();
-    if (homogeneous_) return Eigen::VectorXd::Constant(p_, std::fabs(x[0]));
-    Eigen::VectorXd s = Eigen::Map<const Eigen::VectorXd>(x, p_);
-    if (correlated()) s = s.array().exp();
-    else s = s.cwiseAbs();
-    return s;
+    return signed_scales(x).cwiseAbs();
   }
 
   // Optimiser parameters from standard deviations and a correlation parameter.
@@ -208,6 +204,14 @@ class CovarianceBlock {
   }
 
  private:
+  // Scales of a structured block as they enter Lambda: x and -x give the same Sigma.
+  Eigen::VectorXd signed_scales(const double* x) const {
+    if (homogeneous_) return Eigen::VectorXd::Constant(p_, x[0]);
+    Eigen::VectorXd s = Eigen::Map<const Eigen::VectorXd>(x, p_);
+    if (correlated()) s = s.array().exp();
+    return s;
+  }
+
   double rho_bend(const double* x) const {
     const double t = std::tanh(x[homogeneous_ ? 1 : p_]);
     return -(1.0 - rho_low()) * t * (1.0 - t * t);

@@ -70,7 +70,7 @@ inline void take_last_step(Profiled& f, Optimum& out, const Eigen::VectorXd& ste
 inline bool finish(Profiled& f, Optimum& out) {
   const Certificate certificate = certify(f, out.x);
   out.null_sets = certificate.null_sets;
-  if (!certificate.null_sets.empty()) {
+  if (!certificate.optimal || !certificate.null_sets.empty()) {
     out.x = certificate.x;
     out.value = f.value(out.x);
   }
@@ -128,7 +128,7 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
     out.decrement = 0.0;
     out.min_eigenvalue = largest;
     for (Eigen::Index i = 0; i < h.size(); ++i) {
-      if (std::fabs(h[i]) < 1e-10 * largest) {
+      if (std::fabs(h[i]) <= 1e-10 * largest) {
         gamma[i] = 0.0;  // a rotation of Lambda: the same Sigma
         continue;
       }

@@ -154,12 +154,14 @@ test_that("an empty cell leaves the coding as fitted, with a message", {
   expect_equal(numbers(table), numbers(anova(fit, coding = "fitted")))
 })
 
-test_that("models without an intercept, and with the intercept alone", {
+test_that("models without an intercept, with the intercept alone, and without fixed effects", {
   none <- lmm(y ~ 0 + A + x + (1 | g), probe())
   expect_identical(row.names(anova(none, test = "Chisq")), c("A", "x"))
   alone <- lmm(y ~ 1 + (1 | g), probe())
   expect_identical(nrow(anova(alone)), 0L)
   expect_identical(row.names(anova(alone, test = "Chisq")), "(Intercept)")
+  nothing <- lmm(y ~ 0 + (1 | g), probe())
+  for (type in 1:3) expect_identical(nrow(anova(nothing, type = type)), 0L)
 })
 
 test_that("degrees of freedom combine as those of lmerTest", {

@@ -53,6 +53,8 @@ test_that("models are named, ordered and listed", {
   expect_identical(row.names(anova(large, small, model.names = c("b", "a"))), c("a", "b"))
   expect_error(anova(large, small, model.names = "b"), class = "partialpool_error_argument")
   expect_identical(row.names(anova(small, small)), c("model1", "model2"))
+  written_out <- anova(large, lmm(Reaction ~ Days + (1 | Subject), sleepstudy, REML = FALSE))
+  expect_identical(row.names(written_out), c("model2", "large"))
 })
 
 test_that("equal numbers of parameters have no p-value", {

@@ -173,8 +173,8 @@ test_that("data may be a list, tibble, matrix, environment or nothing", {
   same(design(Reaction ~ Days + (1 | Subject), list2env(sleepstudy)))
   same(with(sleepstudy, design(Reaction ~ Days + (1 | Subject))))
   same(design(Reaction ~ Days + (1 | Subject), data.matrix(sleepstudy)))
-  skip_if_not_installed("tibble")
-  same(design(Reaction ~ Days + (1 | Subject), tibble::as_tibble(sleepstudy)))
+  tibble <- structure(sleepstudy, class = c("tbl_df", "tbl", "data.frame"))
+  same(design(Reaction ~ Days + (1 | Subject), tibble))
 })
 
 test_that("offsets are summed, a single one is repeated", {

@@ -70,6 +70,14 @@ test_that("terms out of use keep their columns if newdata has the variables", {
   expect_identical(rows$use, c(FALSE, FALSE))
 })
 
+test_that("columns that the fit dropped are dropped here too", {
+  dropped <- design(Reaction ~ (Days + I(2 * Days) | Subject), d)
+  dropped$random[[1]]$columns <- c("(Intercept)", "Days")
+  dropped$random[[1]]$z <- dropped$random[[1]]$z[, 1:2]
+  z <- design_newdata(dropped, new)$z[[1]]
+  expect_identical(colnames(z), c("(Intercept)", "Days"))
+})
+
 test_that("no rows in, no rows out", {
   rows <- design_newdata(fit, new[0, ])
   expect_identical(dim(rows$X), c(0L, ncol(fit$X)))

@@ -65,7 +65,7 @@ test_that("the summary prints as a statistician reads it", {
     "",
     "Random effects:",
     " Groups   Name        Variance Std.Dev. Corr",
-    " Subject  (Intercept) 612.10   24.741",
+    " Subject  (Intercept) 612.09   24.740",
     " Residual             654.94   25.592",
     "Number of obs: 180, groups: Subject, 18",
     "",

@@ -26,6 +26,19 @@ test_that("a function of the same name as the data does not count", {
   expect_identical(nobs(update(fit, REML = FALSE)), 180L)
 })
 
+test_that("the call names the function, and works where the package is not attached", {
+  fit <- lmm(Reaction ~ Days + (1 | Subject), sleepstudy)
+  expect_identical(fit$call[[1]], quote(lmm))
+  bare <- new.env(parent = baseenv())
+  expect_identical(reachable(quote(lmm(y ~ x)), bare), quote(partialpool::lmm(y ~ x)))
+  expect_identical(reachable(quote(lmm(y ~ x)), environment()), quote(lmm(y ~ x)))
+})
+
+test_that("an argument without a name is an error", {
+  fit <- lmm(Reaction ~ Days + (1 | Subject), sleepstudy)
+  expect_error(update(fit, . ~ ., FALSE), class = "partialpool_error_argument")
+})
+
 test_that("the fit by ML comes from the stored design", {
   data <- sleepstudy
   fit <- lmm(Reaction ~ Days + (Days | Subject), data)

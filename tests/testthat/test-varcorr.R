@@ -41,7 +41,7 @@ test_that("the table prints as lme4's", {
     trimws(lines, "right"),
     c(
       " Groups   Name        Variance Std.Dev. Corr",
-      " Subject  (Intercept) 612.10   24.741",
+      " Subject  (Intercept) 612.09   24.740",
       "          Days         35.07    5.922   0.07",
       " Residual             654.94   25.592"
     )
