@@ -158,9 +158,9 @@ criterion_value <- function(fit, restricted) {
   n <- fit$n
   p <- length(fit$coefficients)
   log_det_rx2 <- if (p == 0L) 0 else -as.numeric(determinant(fit$vcov_unscaled)$modulus)
-  rss <- fit$sigma^2 * (if (fit$REML) n - p else n)
-  ml <- n * (1 + log(2 * pi * rss / n))
-  reml <- (n - p) * (1 + log(2 * pi * rss / (n - p))) + log_det_rx2
+  log_rss <- 2 * log(fit$sigma) + log(if (fit$REML) n - p else n)
+  ml <- n * (1 + log(2 * pi / n) + log_rss)
+  reml <- (n - p) * (1 + log(2 * pi / (n - p)) + log_rss) + log_det_rx2
   fit$criterion + if (restricted) reml - ml else ml - reml
 }
 

@@ -3,12 +3,13 @@
 # Class and page of the result: anova.pp_lmm.
 term_tests <- function(fit, type, test, ddf, coding) {
   chisq <- test == "Chisq"
-  V <- fit$sigma^2 * fit$vcov_unscaled
+  # In units of sigma, whose square may not exist.
+  V <- fit$vcov_unscaled
   hypotheses <- switch(type,
     hypotheses_type_1(fit, V), hypotheses_type_2(fit, V), hypotheses_type_3(fit, coding)
   )
   if (type < 3L || !chisq) hypotheses <- hypotheses[names(hypotheses) != "(Intercept)"]
-  tests <- lapply(hypotheses, rotate_hypothesis, beta = fit$coefficients, V = V)
+  tests <- lapply(hypotheses, rotate_hypothesis, beta = fit$coefficients / fit$sigma, V = V)
   table <- if (chisq) chisq_table(tests) else f_table(fit, tests, ddf)
   structure(table,
     heading = tests_heading(fit, type, test, ddf, hypotheses),
@@ -112,13 +113,21 @@ conjugate_complement <- function(whole, part, V) {
   t(Q[, -seq_len(overlap$rank), drop = FALSE]) %*% whole
 }
 
-# Uncorrelated directions of L beta: their t values squared add up to the Wald chi-square.
+# Uncorrelated directions of L beta: their t values squared add up to the Wald chi-square. Rows in
+# units so different that a direction would be lost are brought to one variance first.
 rotate_hypothesis <- function(L, beta, V) {
+  as_given <- uncorrelated_rows(L, V)
+  scaled <- uncorrelated_rows(L / sqrt(rowSums((L %*% V) * L)), V)
+  best <- if (length(scaled$variance) > length(as_given$variance)) scaled else as_given
+  chisq <- sum((best$L %*% beta)^2 / best$variance)
+  list(L = best$L, chisq = chisq, df = length(best$variance))
+}
+
+uncorrelated_rows <- function(L, V) {
   decomposition <- eigen(L %*% V %*% t(L), symmetric = TRUE)
   d <- decomposition$values
   kept <- which(d > sqrt(.Machine$double.eps) * max(d[1L], 0))
-  rotated <- crossprod(decomposition$vectors[, kept, drop = FALSE], L)
-  list(L = rotated, chisq = sum((rotated %*% beta)^2 / d[kept]), df = length(kept))
+  list(L = crossprod(decomposition$vectors[, kept, drop = FALSE], L), variance = d[kept])
 }
 
 chisq_table <- function(tests) {

@@ -69,6 +69,15 @@ report_convergence <- function(fit) {
       ">" = "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
     ))
   }
+  if (length(convergence$undetermined)) {
+    terms <- vapply(fit$random[convergence$undetermined], function(term) label_of(term$expr), "")
+    pp_warn("identifiability", c(
+      "!" = "The data do not determine the covariance parameters of {.code {terms}}.",
+      i = "Other values fit exactly as well: the standard deviations and correlations shown are one
+           choice of many. Fixed effects, fitted values and the criterion are not affected.",
+      ">" = "Use a simpler structure, such as a random intercept."
+    ))
+  }
   if (convergence$singular) {
     what <- describe_components(convergence$components)
     pp_inform("singular", c("i" = "Singular fit: {what}."))

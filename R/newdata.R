@@ -19,6 +19,9 @@ design_newdata <- function(fit, newdata, re.form = NULL, allow.new.levels = FALS
   use <- lengths(wanted) > 0L
   terms <- stats::delete.response(fit$terms)
   check_newdata_variables(fit, newdata, terms, use)
+  if (!nrow(newdata)) {
+    return(empty_newdata(fit, use))
+  }
 
   frame <- newdata_frame(terms, newdata, fit$xlevels)
   z <- Map(newdata_columns, fit$random, wanted, MoreArgs = list(newdata = newdata))
@@ -36,6 +39,16 @@ design_newdata <- function(fit, newdata, re.form = NULL, allow.new.levels = FALS
       if (used) newdata_codes(term, newdata, allow.new.levels) else integer(nrow(newdata))
     }, fit$random, use),
     z = z, na.action = omitted, names = row.names(newdata)
+  )
+}
+
+# No rows: some functions, splines::ns() among them, cannot be evaluated at no value.
+empty_newdata <- function(fit, use) {
+  none <- lapply(fit$random, function(term) integer())
+  list(
+    X = fit$X[0L, , drop = FALSE], offset = if (!is.null(fit$offset)) numeric(), use = use,
+    codes = none, z = lapply(fit$random, function(term) term$z[0L, , drop = FALSE]),
+    na.action = NULL, names = character()
   )
 }
 
@@ -88,7 +101,8 @@ add_wanted <- function(wanted, bar, fit) {
     pp_abort("argument", c(
       x = "{.arg re.form} has a term that the fit has not: {.code {label_of(bar$expr)}}.",
       i = if (length(at)) "The fit has no random effect {.code {unknown}} of {.var {group}}.",
-      i = "The random-effects terms of the fit are {.code {terms}}."
+      i = if (length(terms)) "The random-effects terms of the fit are {.code {terms}}."
+          else "The fit has no random-effects terms."
     ))
   }
   for (k in at) {

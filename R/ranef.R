@@ -100,7 +100,9 @@ print.ranef.pp_fit <- function(x, ...) {
 #' @export
 as.data.frame.ranef.pp_fit <- function(x, row.names = NULL, optional = FALSE, ...) {
   if (length(x) == 0L) {
-    return(data.frame(grpvar = character(), term = factor(), grp = factor(), condval = numeric()))
+    return(data.frame(
+      grpvar = character(), term = factor(), grp = factor(), condval = numeric(), condsd = numeric()
+    ))
   }
   do.call(rbind, lapply(names(x), function(group) long_table(x[[group]], group)))
 }

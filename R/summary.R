@@ -35,14 +35,15 @@ summary.pp_lmm <- function(object, ddf = c("satterthwaite", "residual", "none"),
                            correlation = FALSE, ...) {
   reject_dots(...)
   ddf <- choose_option(ddf, c("satterthwaite", "residual", "none"), "ddf")
-  V <- object$sigma^2 * object$vcov_unscaled
+  V <- object$vcov_unscaled
   structure(
     list(
       call = object$call, formula = object$formula, REML = object$REML, random = object$random,
       title = model_title(object),
       ddf = if (has_random(object) || ddf == "none") ddf else "residual",
-      coefficients = coefficient_table(object, sqrt(diag(V)), ddf), aliased = object$aliased,
-      vcov = V, correlation = if (correlation) stats::cov2cor(V), varcor = VarCorr.pp_fit(object),
+      coefficients = coefficient_table(object, standard_errors(object), ddf),
+      aliased = object$aliased, vcov = object$sigma^2 * V,
+      correlation = if (correlation && nrow(V)) stats::cov2cor(V), varcor = VarCorr.pp_fit(object),
       sigma = object$sigma, residuals = scaled_residuals(object), n = object$n,
       ngrps = n_groups(object), logLik = logLik.pp_lmm(object), AICtab = criterion_table(object),
       convergence = object$convergence,
@@ -51,6 +52,9 @@ summary.pp_lmm <- function(object, ddf = c("satterthwaite", "residual", "none"),
     class = "summary.pp_lmm"
   )
 }
+
+# sigma^2 may not exist where sigma does: a response in units of 1e-200.
+standard_errors <- function(fit) fit$sigma * sqrt(diag(fit$vcov_unscaled))
 
 coefficient_table <- function(fit, se, ddf) {
   estimate <- fit$coefficients

@@ -39,10 +39,14 @@ VarCorr.pp_fit <- function(x, sigma = 1, ...) {
 
 covariance_matrix <- function(factor, term) {
   value <- tcrossprod(factor)
-  dimnames(value) <- list(term$columns, term$columns)
-  sd <- sqrt(diag(value))
-  correlation <- value / outer(sd, sd)
+  # Not from the variances: the square of a number in extreme units may not exist.
+  largest <- apply(abs(factor), 1L, max)
+  rows <- factor / largest
+  norms <- sqrt(rowSums(rows^2))
+  sd <- ifelse(largest > 0, largest * norms, 0)
+  correlation <- tcrossprod(rows / norms)
   diag(correlation) <- 1
+  dimnames(value) <- dimnames(correlation) <- list(term$columns, term$columns)
   structure(value,
     stddev = stats::setNames(sd, term$columns), correlation = correlation,
     structure = term$structure, hom = isTRUE(term$hom)

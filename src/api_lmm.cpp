@@ -149,6 +149,7 @@ Rcpp::List engine_optimise(SEXP engine, Rcpp::Nullable<Rcpp::NumericVector> star
                                       Rcpp::Named("combination") = wrap_matrix(combination),
                                       Rcpp::Named("min_eigenvalue") = set.min_eigenvalue);
   }
+  const Rcpp::IntegerVector undetermined(optimum.undetermined.begin(), optimum.undetermined.end());
   Rcpp::NumericVector trace(optimum.trace.begin(), optimum.trace.end());
   const Rcpp::List convergence = Rcpp::List::create(
       Rcpp::Named("status") = optimum.status, Rcpp::Named("decrement") = optimum.decrement,
@@ -156,7 +157,7 @@ Rcpp::List engine_optimise(SEXP engine, Rcpp::Nullable<Rcpp::NumericVector> star
       Rcpp::Named("gradients") = model.profiled().gradients(),
       Rcpp::Named("iterations") = optimum.iterations,
       Rcpp::Named("min_eigenvalue") = optimum.min_eigenvalue, Rcpp::Named("null_sets") = null_sets,
-      Rcpp::Named("trace") = trace + shift);
+      Rcpp::Named("undetermined") = undetermined + 1, Rcpp::Named("trace") = trace + shift);
   if (failed) return Rcpp::List::create(Rcpp::Named("convergence") = convergence);
   Rcpp::List out = estimates(model, optimum.x, optimum.value + shift);
   out["convergence"] = convergence;

@@ -67,6 +67,7 @@ class BlockCholesky {
                     : p == 4 ? eliminate<4>() : eliminate<0>();
       if (!ok) return false;
       if (remainder_) {
+        remainder_->subtract(e_.data());
         if (!remainder_->factorise()) return false;
         log_det_ += remainder_->log_det();
         remainder_->solve_lower(border_);
@@ -172,7 +173,6 @@ class BlockCholesky {
       if (count == 0) continue;
       double* e = e_.data() + coupling_.start[j] * p;
       couple<P>(j, map, e, count);
-      remainder_->subtract(j, e);
       const int* rows = coupling_.row(j);
       for (int k = 0; k < m_; ++k) {
         double* column = border_.data() + k * coupling_.q;

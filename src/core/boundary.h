@@ -19,6 +19,7 @@ struct NullSet {
 
 struct Certificate {
   bool optimal = true;
+  bool evaluated = false;  // something was at a boundary: f no longer stands at the x given
   Eigen::VectorXd x;  // optimal: null directions set exactly to zero; else: re-opened
   std::vector<NullSet> null_sets;
 };
@@ -45,16 +46,22 @@ inline Eigen::MatrixXd replace_null(const CovarianceBlock& b, double* x, double 
     x[0] = value;
     return Eigen::MatrixXd::Identity(p, p);
   }
-  if (b.correlated()) return Eigen::MatrixXd(p, 0);  // log scale: zero is never reached
   std::vector<int> null;
   for (int i = 0; i < p; ++i)
-    if (std::fabs(x[i]) <= threshold) {
-      null.push_back(i);
-      x[i] = value;
-    }
+    if (b.scales(x)[i] <= threshold) null.push_back(i);
+  for (const int i : null) x[i] = b.correlated() ? std::sqrt(value) : value;
   Eigen::MatrixXd u = Eigen::MatrixXd::Zero(p, null.size());
   for (std::size_t k = 0; k < null.size(); ++k) u(null[k], k) = 1.0;
   return u;
+}
+
+// Moves a correlation parameter at a limit by `distance` (an angle) away from it: true if it is at one.
+inline bool leave_limit(const CovarianceBlock& b, double* x, double distance) {
+  if (!b.correlated()) return false;
+  double& angle = x[b.n_parameters() - 1];
+  if (std::fabs(std::cos(angle)) > 1e-4) return false;
+  angle = std::sin(angle) > 0.0 ? 0.5 * M_PI - distance : -0.5 * M_PI + distance;
+  return true;
 }
 
 // Smallest derivative of the criterion by a variance opened in the null directions, and scale.
@@ -67,45 +74,27 @@ inline double smallest_derivative(const CovarianceBlock& b, const double* x, con
     scale = std::max(scale, std::fabs(d));
     return d;
   }
-  const Eigen::MatrixXd d = Profiled::variance_derivative(g, lambda);
-  if (b.structure() == Structure::diagonal) {
+  if (b.structure() != Structure::unstructured) {
+    // by the variance x^2 (diagonal) or the standard deviation x^2 (correlated)
+    Eigen::VectorXd gx(b.n_parameters());
+    b.gradient(x, g, gx.data());
     double smallest = 1e300;
     for (Eigen::Index k = 0; k < u.cols(); ++k) {
       Eigen::Index i;
       u.col(k).maxCoeff(&i);
-      smallest = std::min(smallest, d(i, i));
-      scale = std::max(scale, std::fabs(d(i, i)));
+      const double d = gx[i] / (2.0 * x[i]);
+      smallest = std::min(smallest, d);
+      scale = std::max(scale, std::fabs(d));
     }
     return smallest;
   }
+  const Eigen::MatrixXd d = Profiled::variance_derivative(g, lambda);
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(u.transpose() * d * u,
                                                              Eigen::EigenvaluesOnly);
   scale = std::max(scale, eigen.eigenvalues().cwiseAbs().maxCoeff());
   return eigen.eigenvalues()[0];
 }
 }  // namespace boundary
-
-// A correlation parameter that ran into its limit, where the tanh map is flat, although the
-// criterion falls on the way back: put it half way. True if there was one. f stands at x.
-inline bool release_correlations(Profiled& f, Eigen::VectorXd& x) {
-  bool any = false;
-  for (const UserTerm& t : f.data().terms) any = any || t.block.correlated();
-  if (!any) return false;
-  bool released = false;
-  const Eigen::VectorXd gradient = f.gradient(f.lambda_gradient());
-  for (const Term& term : f.cross_products().terms())
-    for_each_block(f.data(), term, [&](const CovarianceBlock& b, int at, int) {
-      if (!b.correlated()) return;
-      const int r = at + b.n_parameters() - 1;
-      if (std::fabs(std::tanh(x[r])) < 1.0 - 1e-5) return;
-      const double by_rho = gradient[r] / std::max(b.rho_slope(x.data() + at), 1e-300);
-      if (by_rho * x[r] > 1e-8 * f.nu()) {
-        x[r] = x[r] > 0.0 ? 0.5 : -0.5;
-        released = true;
-      }
-    });
-  return released;
-}
 
 // Karush-Kuhn-Tucker conditions of Sigma >= 0 for every term (ALGORITHMS 6.3): a direction whose
 // variance is zero must have a non-negative derivative on the variance scale. The derivative by
@@ -116,33 +105,45 @@ inline Certificate certify(Profiled& f, const Eigen::VectorXd& x) {
   const ModelData& data = f.data();
   const std::vector<Term>& terms = f.cross_products().terms();
   Eigen::VectorXd lifted = x, zero = x, opened = x;
+  std::vector<int> limits;  // first parameter of blocks whose correlation is at a limit
   for (const Term& term : terms) {
     std::size_t member = 0;
     for_each_block(data, term, [&](const CovarianceBlock& b, int at, int) {
       NullSet set;
       set.user_term = term.members[member++];
+      if (boundary::leave_limit(b, lifted.data() + at, boundary::reopen)) {
+        boundary::leave_limit(b, zero.data() + at, 0.0);
+        limits.push_back(at);
+      }
       set.directions = boundary::replace_null(b, lifted.data() + at, boundary::lift);
       if (set.directions.cols() == 0) return;
       boundary::replace_null(b, zero.data() + at, 0.0);
       out.null_sets.push_back(std::move(set));
     });
   }
-  out.optimal = !release_correlations(f, opened);
-  if (out.null_sets.empty()) {
-    if (!out.optimal) out.x = opened;
-    return out;
-  }
+  if (out.null_sets.empty() && limits.empty()) return out;
 
+  out.evaluated = true;
   if (!std::isfinite(f.value(lifted))) {
     out.optimal = false;
     return out;
   }
   const std::vector<Eigen::MatrixXd> g = f.lambda_gradient();
+  const Eigen::VectorXd by_x = f.gradient(g);
   std::size_t k = 0;
   for (std::size_t t = 0; t < terms.size(); ++t) {
     std::size_t member = 0;
     for_each_block(data, terms[t], [&](const CovarianceBlock& b, int at, int start) {
       const int user_term = terms[t].members[member++];
+      if (std::find(limits.begin(), limits.end(), at) != limits.end()) {
+        // Towards the limit the criterion must not rise.
+        const int r = at + b.n_parameters() - 1;
+        const double outwards = by_x[r] / b.rho_slope(lifted.data() + at) * (std::sin(lifted[r]) > 0.0 ? 1.0 : -1.0);
+        if (outwards > 1e-8 * f.nu()) {
+          out.optimal = false;
+          boundary::leave_limit(b, opened.data() + at, 0.5);
+        }
+      }
       if (k == out.null_sets.size() || out.null_sets[k].user_term != user_term) return;
       NullSet& set = out.null_sets[k++];
       const int p = b.size();

@@ -13,8 +13,10 @@ enum class Structure { unstructured, diagonal, compound_symmetry, ar1 };
 // Sigma = Lambda Lambda'. Parameters of the optimiser, chosen so that no boundary is special:
 //   unstructured              all p^2 entries of Lambda, by column (ALGORITHMS 6.2: no preferred row)
 //   diagonal                  the p diagonal entries, or one if homogeneous
-//   cs, ar1 homogeneous       s, r                rho = rho(r) by a tanh map
-//   cs, ar1 heterogeneous     log s_1..log s_p, r  (log: a sign change of one s_i leaves the family)
+//   cs, ar1 homogeneous       s, r          rho = middle + half * sin(r) of its interval
+//   cs, ar1 heterogeneous     t_1..t_p, r   s_i = t_i^2 (a sign change of one s_i leaves the family)
+// By the squares and the sine a boundary is a point where the criterion is locally quadratic, which
+// Newton's method reaches in a few steps, as it reaches a variance of zero through Lambda.
 class CovarianceBlock {
  public:
   CovarianceBlock(Structure structure, bool homogeneous, int p)
@@ -41,7 +43,7 @@ class CovarianceBlock {
     if (structure_ == Structure::unstructured)
       return Eigen::Map<const Eigen::MatrixXd>(x, p_, p_);
     if (structure_ == Structure::diagonal) return signed_scales(x).asDiagonal();
-    return signed_scales(x).asDiagonal() * correlation_factor(rho(x), nullptr);
+    return signed_scales(x).asDiagonal() * correlation_factor(x, nullptr);
   }
 
   // out = derivative of the criterion by x, from G = its derivative by the entries of Lambda.
@@ -57,12 +59,19 @@ class CovarianceBlock {
     }
     const Eigen::VectorXd s = signed_scales(x);
     Eigen::MatrixXd derivative;
-    const Eigen::MatrixXd c = correlation_factor(rho(x), &derivative);
+    const Eigen::MatrixXd c = correlation_factor(x, &derivative);
     const Eigen::VectorXd by_scale = g.cwiseProduct(c).rowwise().sum();
     const int k = homogeneous_ ? 1 : p_;
     if (homogeneous_) out[0] = by_scale.sum();
-    else Eigen::Map<Eigen::VectorXd>(out, p_) = by_scale.cwiseProduct(s);
-    out[k] = rho_slope(x) * s.dot(g.cwiseProduct(derivative).rowwise().sum());
+    else
+      for (int i = 0; i < p_; ++i) out[i] = 2.0 * x[i] * by_scale[i];
+    out[k] = s.dot(g.cwiseProduct(derivative).rowwise().sum());
+  }
+
+  // Derivative by the standard deviations s_i of a structured block.
+  Eigen::VectorXd scale_gradient(const double* x, const Eigen::MatrixXd& g) const {
+    if (!correlated()) return g.diagonal();
+    return g.cwiseProduct(correlation_factor(x, nullptr)).rowwise().sum();
   }
 
   // Symmetric directions in Sigma for which working variables are formed: unit entries (a >= b, by
@@ -94,11 +103,11 @@ class CovarianceBlock {
     if (homogeneous_) {
       d.push_back(2.0 * s[0] * r);
     } else {
-      const Eigen::MatrixXd sigma = ss.cwiseProduct(r);
       for (int k = 0; k < p_; ++k) {
         Eigen::MatrixXd e = Eigen::MatrixXd::Zero(p_, p_);
-        e.row(k) += sigma.row(k);
-        e.col(k) += sigma.col(k);
+        const Eigen::VectorXd row = 2.0 * x[k] * r.col(k).cwiseProduct(s);
+        e.row(k) += row.transpose();
+        e.col(k) += row;
         d.push_back(e);
       }
     }
@@ -154,14 +163,14 @@ class CovarianceBlock {
       hessian(1, 0) += cross;
       return;
     }
-    const Eigen::MatrixXd e = d.cwiseProduct(ss).cwiseProduct(r);
-    const Eigen::VectorXd e_rows = e.rowwise().sum();
-    const Eigen::VectorXd cross = d.cwiseProduct(ss).cwiseProduct(r1).rowwise().sum();
+    const Eigen::MatrixXd a = d.cwiseProduct(r);
+    const Eigen::VectorXd by_scale = 2.0 * a * s;
+    const Eigen::VectorXd cross = 2.0 * slope * (d.cwiseProduct(r1) * s);
     for (int i = 0; i < p_; ++i) {
-      for (int j = 0; j < p_; ++j) hessian(i, j) += 2.0 * e(i, j);
-      hessian(i, i) += 2.0 * e_rows[i];
-      hessian(i, k) += 2.0 * slope * cross[i];
-      hessian(k, i) += 2.0 * slope * cross[i];
+      for (int j = 0; j < p_; ++j) hessian(i, j) += 8.0 * x[i] * x[j] * a(i, j);
+      hessian(i, i) += 2.0 * by_scale[i];
+      hessian(i, k) += 2.0 * x[i] * cross[i];
+      hessian(k, i) += 2.0 * x[i] * cross[i];
     }
   }
 
@@ -181,41 +190,35 @@ class CovarianceBlock {
       return x;
     }
     if (homogeneous_) x[0] = std::sqrt(s.squaredNorm() / p_);
-    else if (correlated()) x.head(p_) = s.cwiseMax(1e-8).array().log();
+    else if (correlated()) x.head(p_) = s.cwiseSqrt();
     else x.head(p_) = s;
     if (correlated()) {
-      const double lo = rho_low();
-      const double t = std::min(std::max((rho_value - lo) / (1.0 - lo) * 2.0 - 1.0, -1 + 1e-9), 1 - 1e-9);
-      x[homogeneous_ ? 1 : p_] = std::atanh(t);
+      const double sine = (rho_value - 0.5 * (1.0 + rho_low())) / rho_half();
+      x[homogeneous_ ? 1 : p_] = std::asin(std::min(std::max(sine, -1.0), 1.0));
     }
     return x;
   }
 
   double rho(const double* x) const {
-    const double lo = rho_low();
-    return lo + (1.0 - lo) * 0.5 * (1.0 + std::tanh(x[homogeneous_ ? 1 : p_]));
+    return 0.5 * (1.0 + rho_low()) + rho_half() * std::sin(angle(x));
   }
   double rho_low() const {
     return structure_ == Structure::ar1 ? -1.0 : -1.0 / (p_ - 1);
   }
-  double rho_slope(const double* x) const {
-    const double t = std::tanh(x[homogeneous_ ? 1 : p_]);
-    return (1.0 - rho_low()) * 0.5 * (1.0 - t * t);
-  }
+  double rho_slope(const double* x) const { return rho_half() * std::cos(angle(x)); }
 
  private:
   // Scales of a structured block as they enter Lambda: x and -x give the same Sigma.
   Eigen::VectorXd signed_scales(const double* x) const {
     if (homogeneous_) return Eigen::VectorXd::Constant(p_, x[0]);
     Eigen::VectorXd s = Eigen::Map<const Eigen::VectorXd>(x, p_);
-    if (correlated()) s = s.array().exp();
+    if (correlated()) s = s.cwiseAbs2();
     return s;
   }
 
-  double rho_bend(const double* x) const {
-    const double t = std::tanh(x[homogeneous_ ? 1 : p_]);
-    return -(1.0 - rho_low()) * t * (1.0 - t * t);
-  }
+  double angle(const double* x) const { return x[homogeneous_ ? 1 : p_]; }
+  double rho_half() const { return 0.5 * (1.0 - rho_low()); }
+  double rho_bend(const double* x) const { return -rho_half() * std::sin(angle(x)); }
 
   // Correlation matrix and its first two derivatives by rho.
   void correlation(double rho, Eigen::MatrixXd& r, Eigen::MatrixXd& r1, Eigen::MatrixXd& r2) const {
@@ -232,34 +235,48 @@ class CovarianceBlock {
       }
   }
 
-  // Cholesky factor C of the correlation matrix, and dC/drho on request (ALGORITHMS 4.2).
-  Eigen::MatrixXd correlation_factor(double rho, Eigen::MatrixXd* derivative) const {
+  // Cholesky factor C of the correlation matrix and dC/dr on request, in forms that are smooth up
+  // to the limits of rho, where columns of C vanish.
+  Eigen::MatrixXd correlation_factor(const double* x, Eigen::MatrixXd* derivative) const {
     Eigen::MatrixXd c = Eigen::MatrixXd::Zero(p_, p_), dc = Eigen::MatrixXd::Zero(p_, p_);
+    const double value = rho(x), slope = rho_slope(x);
     if (structure_ == Structure::ar1) {
-      const double root = std::sqrt(1.0 - rho * rho);
-      for (int i = 0; i < p_; ++i) {
-        c(i, 0) = std::pow(rho, i);
-        dc(i, 0) = i == 0 ? 0.0 : i * std::pow(rho, i - 1);
-        for (int j = 1; j <= i; ++j) {
+      // C_i1 = rho^(i-1), C_ij = rho^(i-j) cos r
+      const double cosine = std::cos(angle(x)), sine = std::sin(angle(x));
+      for (int i = 0; i < p_; ++i)
+        for (int j = 0; j <= i; ++j) {
           const int k = i - j;
-          const double power = std::pow(rho, k);
-          c(i, j) = power * root;
-          dc(i, j) = (k == 0 ? 0.0 : k * std::pow(rho, k - 1) * root) - power * rho / root;
+          const double power = std::pow(value, k);
+          const double by_rho = k == 0 ? 0.0 : k * std::pow(value, k - 1);
+          c(i, j) = j == 0 ? power : power * cosine;
+          dc(i, j) = j == 0 ? by_rho * slope : by_rho * slope * cosine - power * sine;
         }
-      }
     } else {
-      double a = 0.0, da = 0.0;
-      for (int j = 0; j < p_; ++j) {
-        const double cjj = std::sqrt(1.0 - a), dcjj = -0.5 * da / cjj;
-        const double off = (rho - a) / cjj, doff = (1.0 - da) / cjj - off * dcjj / cjj;
-        c(j, j) = cjj;
-        dc(j, j) = dcjj;
+      // With u_j = 1 + j rho, column j of C is sqrt((1 - rho) u_j / u_{j-1}) on the diagonal and
+      // rho sqrt((1 - rho) / (u_{j-1} u_j)) below it; sqrt(1 - rho) and sqrt(u_{p-1}) are sine and
+      // cosine of pi/4 - r/2.
+      const double half = 0.25 * M_PI - 0.5 * angle(x), width = 1.0 - rho_low();
+      const double root = std::sqrt(width) * std::sin(half);           // sqrt(1 - rho)
+      const double droot = -0.5 * std::sqrt(width) * std::cos(half);
+      const double last = std::sqrt((p_ - 1) * width) * std::cos(half);  // sqrt(1 + (p-1) rho)
+      const double dlast = 0.5 * std::sqrt((p_ - 1) * width) * std::sin(half);
+      c(0, 0) = 1.0;
+      for (int i = 1; i < p_; ++i) {
+        c(i, 0) = value;
+        dc(i, 0) = slope;
+      }
+      for (int j = 1; j < p_; ++j) {
+        const double before = std::sqrt(1.0 + (j - 1) * value);
+        const double dbefore = 0.5 * (j - 1) * slope / before;
+        const double here = j == p_ - 1 ? last : std::sqrt(1.0 + j * value);
+        const double dhere = j == p_ - 1 ? dlast : 0.5 * j * slope / here;
+        c(j, j) = root * here / before;
+        dc(j, j) = (droot * here + root * dhere) / before - c(j, j) * dbefore / before;
         for (int i = j + 1; i < p_; ++i) {
-          c(i, j) = off;
-          dc(i, j) = doff;
+          c(i, j) = value * root / (before * here);
+          dc(i, j) = (slope * root + value * droot) / (before * here) -
+                     c(i, j) * (dbefore / before + dhere / here);
         }
-        a += off * off;
-        da += 2.0 * off * doff;
       }
     }
     if (derivative) *derivative = dc;

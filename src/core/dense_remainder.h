@@ -2,6 +2,7 @@
 #define PARTIALPOOL_DENSE_REMAINDER_H
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <vector>
 
 #include "dense_kernels.h"
@@ -16,14 +17,15 @@ class DenseRemainder : public Remainder {
   DenseRemainder(const CrossProducts& a, const Coupling& coupling)
       : coupling_(coupling), q_(coupling.q), l_(q_, q_) {
     for (int t = 0; t < a.n_terms(); ++t) p_.push_back(a.terms()[t].p);
-    heavy_at_.assign(coupling.levels(), -1);
+    is_heavy_.assign(coupling.levels(), 0);
     if (q_ <= 256) return;
     for (int j = 0; j < coupling.levels(); ++j)
       if (coupling.count(j) > 0.15 * q_) {
-        heavy_at_[j] = static_cast<int>(heavy_.size());
+        is_heavy_[j] = 1;
         heavy_.push_back(j);
       }
-    if (!heavy_.empty()) panel_ = Eigen::MatrixXd::Zero(q_, panel_columns - panel_columns % coupling.p1);
+    if (!heavy_.empty())
+      panel_ = Eigen::MatrixXd::Zero(q_, std::max<Eigen::Index>(1, panel_columns / coupling.p1) * coupling.p1);
   }
 
   const char* storage() const override { return "dense"; }
@@ -48,73 +50,54 @@ class DenseRemainder : public Remainder {
       }
     }
     l_.diagonal().array() += 1.0;
-    filled_ = 0;
-    pending_.clear();
   }
 
-  void subtract(Eigen::Index j, const double* e) override {
-    const std::size_t m = coupling_.count(j);
-    const int* rows = coupling_.row(j);
-    const int p1 = coupling_.p1;
-    if (heavy_at_[j] >= 0) {
-      for (int c = 0; c < p1; ++c, ++filled_)
-        for (std::size_t i = 0; i < m; ++i) panel_(rows[i], filled_) = e[c * m + i];
-      pending_.push_back(j);
-      if (filled_ + p1 > panel_.cols()) flush();
-      return;
-    }
-    if (p1 == 1) scatter<1>(rows, m, e, 1);
-    else if (p1 == 2) scatter<2>(rows, m, e, 2);
-    else scatter<0>(rows, m, e, p1);
+  void subtract(const double* e) override {
+    for_each_panel(e, [&](std::size_t, std::size_t, Eigen::Index columns) {
+      dense::syrk_subtract_lower(l_, panel_.leftCols(columns), workspace_);
+    });
+    for_each_part([&](Eigen::Index j, std::size_t k0, std::size_t k1) {
+      const double* ej = e + coupling_.start[j] * coupling_.p1;
+      if (coupling_.p1 == 1) scatter<1>(j, ej, k0, k1);
+      else if (coupling_.p1 == 2) scatter<2>(j, ej, k0, k1);
+      else scatter<0>(j, ej, k0, k1);
+    });
   }
 
-  bool factorise() override {
-    flush();
-    return dense::cholesky_lower(l_, workspace_);
-  }
+  bool factorise() override { return dense::cholesky_lower(l_, workspace_); }
   double log_det() const override { return 2.0 * l_.diagonal().array().log().sum(); }
   void solve_lower(Eigen::MatrixXd& b) override { dense::solve_lower(l_, b, workspace_); }
   void solve_lower_transposed(Eigen::MatrixXd& b) override {
     dense::solve_lower_transposed(l_, b, workspace_);
   }
 
-  void invert(const Eigen::MatrixXd& h, const double* e) override {
+  void invert(const double* e) override {
     t_ = l_;
     dense::inverse_from_cholesky(t_, workspace_);
-    if (h.cols() > 0) dense::gemm_add(t_, 1.0, h, false, h, true, workspace_);
-    heavy_product_.resize(heavy_.size());
     const int p1 = coupling_.p1;
-    const std::size_t batch = heavy_.empty() ? 1 : static_cast<std::size_t>(panel_.cols() / p1);
+    product_.assign(coupling_.rows.size() * p1, 0.0);
     Eigen::MatrixXd product;
-    for (std::size_t first = 0; first < heavy_.size(); first += batch) {
-      const std::size_t last = std::min(first + batch, heavy_.size());
-      panel_.setZero();
-      for (std::size_t k = first; k < last; ++k) copy_rows(heavy_[k], e, (k - first) * p1);
-      product = Eigen::MatrixXd::Zero(q_, (last - first) * p1);
-      dense::gemm_add(product, 1.0, t_, false, panel_.leftCols(product.cols()), false, workspace_);
+    for_each_panel(e, [&](std::size_t first, std::size_t last, Eigen::Index columns) {
+      product = Eigen::MatrixXd::Zero(q_, columns);
+      dense::gemm_add(product, 1.0, t_, false, panel_.leftCols(columns), false, workspace_);
       for (std::size_t k = first; k < last; ++k) {
         const int j = heavy_[k];
-        const std::size_t m = coupling_.count(j);
-        heavy_product_[k].resize(m, p1);
+        double* n = product_.data() + coupling_.start[j] * p1;
         for (int c = 0; c < p1; ++c)
-          for (std::size_t i = 0; i < m; ++i)
-            heavy_product_[k](i, c) = product(coupling_.row(j)[i], (k - first) * p1 + c);
+          for (std::size_t i = 0; i < coupling_.count(j); ++i)
+            *n++ = product(coupling_.row(j)[i], (k - first) * p1 + c);
       }
-    }
-    if (!heavy_.empty()) panel_.setZero();
+    });
+    for_each_part([&](Eigen::Index j, std::size_t k0, std::size_t k1) {
+      const double* ej = e + coupling_.start[j] * p1;
+      double* n = product_.data() + coupling_.start[j] * p1;
+      if (p1 == 1) gather<1>(j, ej, n, k0, k1);
+      else gather<0>(j, ej, n, k0, k1);
+    });
   }
 
-  void multiply(Eigen::Index j, const double* e, double* n) const override {
-    const std::size_t m = coupling_.count(j);
-    const int p1 = coupling_.p1;
-    if (heavy_at_[j] >= 0) {
-      const Eigen::MatrixXd& product = heavy_product_[heavy_at_[j]];
-      std::copy_n(product.data(), m * p1, n);
-      return;
-    }
-    if (p1 == 1) gather<1>(coupling_.row(j), m, e, n, 1);
-    else if (p1 == 2) gather<2>(coupling_.row(j), m, e, n, 2);
-    else gather<0>(coupling_.row(j), m, e, n, p1);
+  void multiply(Eigen::Index j, const double*, double* n) const override {
+    std::copy_n(product_.data() + coupling_.start[j] * coupling_.p1, coupling_.count(j) * coupling_.p1, n);
   }
 
   void diagonal_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const override {
@@ -128,60 +111,107 @@ class DenseRemainder : public Remainder {
   }
 
  private:
-  static constexpr Eigen::Index panel_columns = 64;
+  static constexpr Eigen::Index panel_columns = 64, cache_bytes = 1 << 19;
 
-  void copy_rows(int j, const double* e, Eigen::Index column) {
-    const std::size_t m = coupling_.count(j);
-    const double* ej = e + coupling_.start[j] * coupling_.p1;
-    for (int c = 0; c < coupling_.p1; ++c)
-      for (std::size_t i = 0; i < m; ++i) panel_(coupling_.row(j)[i], column + c) = ej[c * m + i];
+  // Calls f(first, last, columns) with the E_j of heavy_[first..last) as columns of panel_.
+  template <class F>
+  void for_each_panel(const double* e, F&& f) {
+    const int p1 = coupling_.p1;
+    const std::size_t batch = heavy_.empty() ? 1 : static_cast<std::size_t>(panel_.cols() / p1);
+    for (std::size_t first = 0; first < heavy_.size(); first += batch) {
+      const std::size_t last = std::min(first + batch, heavy_.size());
+      panel_.setZero();
+      for (std::size_t k = first; k < last; ++k) {
+        const int j = heavy_[k];
+        const double* ej = e + coupling_.start[j] * p1;
+        for (int c = 0; c < p1; ++c)
+          for (std::size_t i = 0; i < coupling_.count(j); ++i)
+            panel_(coupling_.row(j)[i], (k - first) * p1 + c) = *ej++;
+      }
+      f(first, last, static_cast<Eigen::Index>((last - first) * p1));
+    }
   }
 
-  void flush() {
-    if (filled_ == 0) return;
-    dense::syrk_subtract_lower(l_, panel_.leftCols(filled_), workspace_);
-    Eigen::Index column = 0;
-    for (const Eigen::Index j : pending_)
-      for (int c = 0; c < coupling_.p1; ++c, ++column)
-        for (std::size_t i = 0; i < coupling_.count(j); ++i) panel_(coupling_.row(j)[i], column) = 0.0;
-    pending_.clear();
-    filled_ = 0;
+  // Calls f(j, k0, k1) for the levels that are not heavy, k0..k1 their rows within one group of
+  // columns of S after the other: a group stays in the cache while all levels pass over it.
+  template <class F>
+  void for_each_part(F&& f) {
+    const Eigen::Index width = std::max<Eigen::Index>(8, cache_bytes / (8 * std::max<Eigen::Index>(q_, 1)));
+    next_.assign(coupling_.levels(), 0);
+    for (Eigen::Index c1 = width; c1 < q_ + width; c1 += width)
+      for (Eigen::Index j = 0; j < coupling_.levels(); ++j) {
+        const std::size_t m = coupling_.count(j), k0 = next_[j];
+        if (k0 == m || is_heavy_[j]) continue;
+        const int* rows = coupling_.row(j);
+        std::size_t k1 = k0;
+        while (k1 < m && rows[k1] < c1) ++k1;
+        if (k1 > k0) f(j, k0, k1);
+        next_[j] = k1;
+      }
   }
 
+  // S -= the part of E_j E_j' in columns rows[k0..k1).
   template <int P1>
-  void scatter(const int* rows, std::size_t m, const double* e, int p1) {
-    const int p = P1 > 0 ? P1 : p1;
-    for (std::size_t k = 0; k < m; ++k) {
-      double* column = l_.data() + static_cast<Eigen::Index>(rows[k]) * q_;
-      if (P1 == 1) {
-        const double ek = e[k];
-        for (std::size_t i = k; i < m; ++i) column[rows[i]] -= e[i] * ek;
-      } else if (P1 == 2) {
-        const double ek = e[k], fk = e[m + k];
-        for (std::size_t i = k; i < m; ++i) column[rows[i]] -= e[i] * ek + e[m + i] * fk;
-      } else {
-        for (std::size_t i = k; i < m; ++i) {
-          double sum = 0.0;
-          for (int c = 0; c < p; ++c) sum += e[c * m + i] * e[c * m + k];
-          column[rows[i]] -= sum;
+  void scatter(Eigen::Index j, const double* e, std::size_t k0, std::size_t k1) {
+    const std::size_t m = coupling_.count(j);
+    const int* rows = coupling_.row(j);
+    const int p = P1 > 0 ? P1 : coupling_.p1;
+    std::size_t k = k0;
+    if (P1 == 1) {
+      // Two columns at a time: indices and values are read once for both.
+      for (; k + 1 < k1; k += 2) {
+        double* first = l_.data() + static_cast<Eigen::Index>(rows[k]) * q_;
+        double* second = l_.data() + static_cast<Eigen::Index>(rows[k + 1]) * q_;
+        const double ek = e[k], fk = e[k + 1];
+        first[rows[k]] -= ek * ek;
+        for (std::size_t i = k + 1; i < m; ++i) {
+          first[rows[i]] -= e[i] * ek;
+          second[rows[i]] -= e[i] * fk;
         }
+      }
+    }
+    for (; k < k1; ++k) {
+      double* column = l_.data() + static_cast<Eigen::Index>(rows[k]) * q_;
+      for (std::size_t i = k; i < m; ++i) {
+        double sum = 0.0;
+        for (int c = 0; c < p; ++c) sum += e[c * m + i] * e[c * m + k];
+        column[rows[i]] -= sum;
       }
     }
   }
 
-  // Uses each entry of the lower triangle for both of its places.
+  // n += the part of T[r_j, r_j] E_j that the columns rows[k0..k1) of the lower triangle bring:
+  // each entry serves both of its places.
   template <int P1>
-  void gather(const int* rows, std::size_t m, const double* e, double* n, int p1) const {
-    const int p = P1 > 0 ? P1 : p1;
-    std::fill_n(n, m * p, 0.0);
-    for (std::size_t k = 0; k < m; ++k) {
+  void gather(Eigen::Index j, const double* e, double* n, std::size_t k0, std::size_t k1) const {
+    const std::size_t m = coupling_.count(j);
+    const int* rows = coupling_.row(j);
+    const int p = P1 > 0 ? P1 : coupling_.p1;
+    std::size_t k = k0;
+    if (P1 == 1) {
+      for (; k + 1 < k1; k += 2) {
+        const double* first = t_.data() + static_cast<Eigen::Index>(rows[k]) * q_;
+        const double* second = t_.data() + static_cast<Eigen::Index>(rows[k + 1]) * q_;
+        const double ek = e[k], fk = e[k + 1], off = first[rows[k + 1]];
+        double own_first = first[rows[k]] * ek + off * fk;
+        double own_second = off * ek + second[rows[k + 1]] * fk;
+        for (std::size_t i = k + 2; i < m; ++i) {
+          const double t = first[rows[i]], s = second[rows[i]];
+          n[i] += t * ek + s * fk;
+          own_first += t * e[i];
+          own_second += s * e[i];
+        }
+        n[k] += own_first;
+        n[k + 1] += own_second;
+      }
+    }
+    for (; k < k1; ++k) {
       const double* column = t_.data() + static_cast<Eigen::Index>(rows[k]) * q_;
-      const double diagonal = column[rows[k]];
       for (int c = 0; c < p; ++c) {
-        const double ek = e[c * m + k];
-        double own = diagonal * ek;
         const double* ec = e + c * m;
         double* nc = n + c * m;
+        const double ek = ec[k];
+        double own = column[rows[k]] * ek;
         for (std::size_t i = k + 1; i < m; ++i) {
           const double t = column[rows[i]];
           nc[i] += t * ek;
@@ -196,10 +226,10 @@ class DenseRemainder : public Remainder {
   Eigen::Index q_;
   std::vector<int> p_;
   Eigen::MatrixXd l_, t_, panel_;
-  std::vector<int> heavy_, heavy_at_;
-  std::vector<Eigen::MatrixXd> heavy_product_;
-  std::vector<Eigen::Index> pending_;
-  Eigen::Index filled_ = 0;
+  std::vector<int> heavy_;
+  std::vector<char> is_heavy_;    // 1 for the levels in heavy_
+  std::vector<double> product_;   // T[r_j, r_j] E_j of all levels
+  std::vector<std::size_t> next_;
   dense::Workspace workspace_;
 };
 

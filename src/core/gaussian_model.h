@@ -135,7 +135,8 @@ class GaussianModel {
   Eigen::VectorXd theta_gradient(const Eigen::VectorXd& theta) {
     const Eigen::VectorXd x = parameters(theta);
     profiled_->value(x);
-    const Eigen::VectorXd by_x = profiled_->gradient(profiled_->lambda_gradient());
+    const std::vector<Eigen::MatrixXd> g = profiled_->lambda_gradient();
+    const Eigen::VectorXd by_x = profiled_->gradient(g);
     Eigen::VectorXd out(theta.size());
     std::vector<int> first;
     int at = 0;
@@ -143,23 +144,26 @@ class GaussianModel {
       first.push_back(at);
       at += t.block.n_theta();
     }
-    for (const Term& term : terms_) {
+    for (std::size_t t = 0; t < terms_.size(); ++t) {
       std::size_t member = 0;
-      for_each_block(data_, term, [&](const CovarianceBlock& b, int from, int) {
-        const int user = term.members[member++];
+      for_each_block(data_, terms_[t], [&](const CovarianceBlock& b, int from, int start) {
+        const int user = terms_[t].members[member++];
         double* o = out.data() + first[user];
-        const double* th = theta.data() + first[user];
         const Eigen::MatrixXd& c = standard_->z_factor(user);
         const int p = b.size(), k = b.homogeneous() ? 1 : p;
+        const Eigen::MatrixXd block = g[t].block(start, start, p, p);
         if (b.structure() == Structure::unstructured) {
-          const Eigen::MatrixXd g = c * Eigen::Map<const Eigen::MatrixXd>(by_x.data() + from, p, p);
+          const Eigen::MatrixXd by_lambda = c * block;
           for (int col = 0; col < p; ++col)
-            for (int row = col; row < p; ++row) *o++ = g(row, col);
+            for (int row = col; row < p; ++row) *o++ = by_lambda(row, col);
           return;
         }
-        for (int i = 0; i < k; ++i)
-          o[i] = b.correlated() && !b.homogeneous() ? by_x[from + i] / th[i] : c(i, i) * by_x[from + i];
-        if (b.correlated()) o[k] = by_x[from + k] / b.rho_slope(x.data() + from);
+        const Eigen::VectorXd by_scale = b.scale_gradient(x.data() + from, block);
+        if (b.homogeneous()) o[0] = c(0, 0) * by_scale.sum();
+        else Eigen::Map<Eigen::VectorXd>(o, p) = c.diagonal().cwiseProduct(by_scale);
+        if (!b.correlated()) return;
+        const double slope = b.rho_slope(x.data() + from);
+        o[k] = std::fabs(slope) > 1e-7 ? by_x[from + k] / slope : 0.0;
       });
     }
     return out;

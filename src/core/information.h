@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "block_cholesky.h"
+#include "small_matrix.h"
 #include "solution.h"
 #include "terms.h"
 
@@ -90,7 +91,7 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
     }
     products.noalias() += lead_v.transpose() * lead_f;
     lead_a.noalias() = factor.lambda()[0].transpose() * lead_f;
-    factor.lead_factor(j).triangularView<Eigen::Lower>().solveInPlace(lead_a);
+    solve_small(factor.lead_factor(j).data(), p1, lead_a.data(), k);
     products.noalias() -= lead_a.transpose() * lead_a;
     fixed.noalias() -= factor.f(j).topRows(px) * lead_a;
     if (factor.remainder()) {

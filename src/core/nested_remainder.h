@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "remainder.h"
+#include "small_matrix.h"
 
 namespace partialpool {
 
@@ -37,12 +38,14 @@ class NestedRemainder : public Remainder {
     }
   }
 
-  void subtract(Eigen::Index j, const double* e) override {
-    if (coupling_.count(j) == 0) return;
-    double* block = l_.data() + static_cast<Eigen::Index>(coupling_.row(j)[0]) * p_;
-    for (int c = 0; c < coupling_.p1; ++c, e += p_)
-      for (int k = 0; k < p_; ++k)
-        for (int i = k; i < p_; ++i) block[k * p_ + i] -= e[i] * e[k];
+  void subtract(const double* e) override {
+    for (Eigen::Index j = 0; j < coupling_.levels(); ++j) {
+      if (coupling_.count(j) == 0) continue;
+      double* block = l_.data() + static_cast<Eigen::Index>(coupling_.row(j)[0]) * p_;
+      for (int c = 0; c < coupling_.p1; ++c, e += p_)
+        for (int k = 0; k < p_; ++k)
+          for (int i = k; i < p_; ++i) block[k * p_ + i] -= e[i] * e[k];
+    }
   }
 
   bool factorise() override {
@@ -72,27 +75,22 @@ class NestedRemainder : public Remainder {
   }
 
   void solve_lower(Eigen::MatrixXd& b) override {
-    for (Eigen::Index k = 0; k < levels(); ++k) {
-      auto rows = b.middleRows(k * p_, p_);
-      factor(k).triangularView<Eigen::Lower>().solveInPlace(rows);
-    }
+    for (Eigen::Index c = 0; c < b.cols(); ++c)
+      for (Eigen::Index k = 0; k < levels(); ++k)
+        solve_small(factor(k), p_, b.data() + c * b.rows() + k * p_, 1);
   }
   void solve_lower_transposed(Eigen::MatrixXd& b) override {
-    for (Eigen::Index k = 0; k < levels(); ++k) {
-      auto rows = b.middleRows(k * p_, p_);
-      factor(k).transpose().triangularView<Eigen::Upper>().solveInPlace(rows);
-    }
+    for (Eigen::Index c = 0; c < b.cols(); ++c)
+      for (Eigen::Index k = 0; k < levels(); ++k)
+        solve_small_transposed(factor(k), p_, b.data() + c * b.rows() + k * p_, 1);
   }
 
-  void invert(const Eigen::MatrixXd& h, const double*) override {
+  void invert(const double*) override {
     Eigen::MatrixXd inverse(p_, p_);
     for (Eigen::Index k = 0; k < levels(); ++k) {
       inverse.setIdentity();
-      factor(k).triangularView<Eigen::Lower>().solveInPlace(inverse);
-      auto block = t_.middleCols(k * p_, p_);
-      block.noalias() = inverse.transpose() * inverse;
-      if (h.cols() > 0)
-        block.noalias() += h.middleRows(k * p_, p_) * h.middleRows(k * p_, p_).transpose();
+      solve_small(factor(k), p_, inverse.data(), p_);
+      t_.middleCols(k * p_, p_).noalias() = inverse.transpose() * inverse;
     }
   }
 
@@ -115,9 +113,7 @@ class NestedRemainder : public Remainder {
 
  private:
   Eigen::Index levels() const { return coupling_.q / p_; }
-  Eigen::Block<const Eigen::MatrixXd, Eigen::Dynamic, Eigen::Dynamic, true> factor(Eigen::Index k) const {
-    return static_cast<const Eigen::MatrixXd&>(l_).middleCols(k * p_, p_);
-  }
+  const double* factor(Eigen::Index k) const { return l_.data() + k * p_ * p_; }
 
   const Coupling& coupling_;
   int p_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "boundary.h"
+#include "identifiability.h"
 #include "profiled.h"
 
 namespace partialpool {
@@ -28,6 +29,7 @@ struct Optimum {
   int iterations = 0;
   std::string status;           // converged | no descent | iteration limit | no variance | exact | not finite
   std::vector<NullSet> null_sets;
+  std::vector<int> undetermined;  // user terms with a covariance that the data do not determine
   std::vector<double> trace;
 };
 
@@ -70,22 +72,11 @@ inline void take_last_step(Profiled& f, Optimum& out, const Eigen::VectorXd& ste
 inline bool finish(Profiled& f, Optimum& out) {
   const Certificate certificate = certify(f, out.x);
   out.null_sets = certificate.null_sets;
-  if (!certificate.optimal || !certificate.null_sets.empty()) {
+  if (certificate.evaluated) {
     out.x = certificate.x;
     out.value = f.value(out.x);
   }
   if (!certificate.optimal) return false;
-  for (const Term& term : f.cross_products().terms()) {
-    std::size_t member = 0;
-    for_each_block(f.data(), term, [&](const CovarianceBlock& b, int at, int) {
-      const int user_term = term.members[member++];
-      if (!b.correlated() || b.homogeneous()) return;
-      // On the log scale a vanishing standard deviation is approached, never reached.
-      const Eigen::VectorXd s = b.scales(out.x.data() + at);
-      for (int i = 0; i < b.size(); ++i)
-        if (s[i] < 1e-4) out.null_sets.push_back({user_term, Eigen::MatrixXd::Identity(b.size(), b.size()).col(i), 0.0});
-    });
-  }
   out.status = "converged";
   return true;
 }
@@ -139,6 +130,7 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
 
     if (out.decrement < control.tolerance) {
       take_last_step(f, out, q * restricted_step(gamma, h, radius));
+      out.undetermined = undetermined_terms(f, out.x);
       if (finish(f, out)) return out;
       if (reopened++ == 3) {
         out.status = "no descent";

@@ -49,23 +49,23 @@ struct Coupling {
   }
 };
 
-// S_RR = Lambda_R' A_RR Lambda_R + I - sum_j E_j E_j', its Cholesky factor, and T, its inverse
-// (plus H H' for REML) on the pattern of A. E_j is count(j) x p1 by column.
+// S_RR = Lambda_R' A_RR Lambda_R + I - sum_j E_j E_j', its Cholesky factor, and its inverse on the
+// pattern of A. E_j is count(j) x p1 by column.
 class Remainder {
  public:
   virtual ~Remainder() = default;
   virtual const char* storage() const = 0;
   virtual void assemble(const CrossProducts& a, const std::vector<Eigen::MatrixXd>& lambda) = 0;
-  virtual void subtract(Eigen::Index j, const double* e) = 0;
+  // S -= sum_j E_j E_j'; `e` holds all E_j, level j at start[j] * p1.
+  virtual void subtract(const double* e) = 0;
   virtual bool factorise() = 0;  // false: not positive definite
   virtual double log_det() const = 0;
   virtual void solve_lower(Eigen::MatrixXd& b) = 0;             // b <- L^-1 b
   virtual void solve_lower_transposed(Eigen::MatrixXd& b) = 0;  // b <- L^-T b
-  // T = S^-1 + h h'. `e` holds all E_j, level j at start[j] * p1.
-  virtual void invert(const Eigen::MatrixXd& h, const double* e) = 0;
-  // n = T[r_j, r_j] E_j
+  virtual void invert(const double* e) = 0;
+  // n = S^-1[r_j, r_j] E_j
   virtual void multiply(Eigen::Index j, const double* e, double* n) const = 0;
-  // T of one level of term t with itself, and of a level of b (rows) with one of a (columns), a < b.
+  // S^-1 of one level of term t with itself; of a level of b (rows) with one of a (columns), a < b.
   virtual void diagonal_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const = 0;
   virtual void cell_block(int a, int b, std::size_t cell, Eigen::Index level_a,
                           Eigen::Index level_b, Eigen::MatrixXd& out) const = 0;

@@ -5,31 +5,28 @@
 #include <vector>
 
 #include "block_cholesky.h"
+#include "small_matrix.h"
 
 namespace partialpool {
 
 // The inverse S^- of the factored matrix over (u, beta) [with_beta] or over u alone, on the pattern
 // of the cross-products, visited block by block (ALGORITHMS 3). Nothing is stored for the leading
-// term: its blocks are formed level by level from those of the remainder.
+// term: its blocks are formed level by level from those of the remainder. With H = L_RR^-T L_XR'
+// L_XX^-T the blocks over (R, X) are S_RR^-1 + H H', -H L_XX^-1 and L_XX^-T L_XX^-1.
 class SelectedInverse {
  public:
   SelectedInverse(BlockCholesky& factor, bool with_beta)
       : factor_(factor), a_(factor.cross_products()), px_(with_beta ? a_.p_x() : 0) {
-    const Eigen::MatrixXd lx_inverse =
-        factor.border_factor().topLeftCorner(px_, px_).triangularView<Eigen::Lower>().solve(
-            Eigen::MatrixXd::Identity(px_, px_));
-    t_xx_.noalias() = lx_inverse.transpose() * lx_inverse;
+    lx_inverse_ = factor.border_factor().topLeftCorner(px_, px_).triangularView<Eigen::Lower>().solve(
+        Eigen::MatrixXd::Identity(px_, px_));
     if (!factor.remainder()) return;
-    // H = L_RR^-T L_XR' L_XX^-T
-    h_ = factor.border().leftCols(px_) * lx_inverse.transpose();
-    if (px_ > 0) factor.remainder()->solve_lower_transposed(h_);
-    factor.remainder()->invert(h_, factor.e_data());
-    t_rx_.noalias() = -h_ * lx_inverse;
+    factor.remainder()->invert(factor.e_data());
+    Eigen::MatrixXd h = factor.border().leftCols(px_) * lx_inverse_.transpose();
+    if (px_ > 0) factor.remainder()->solve_lower_transposed(h);
+    h_ = h.transpose();
   }
 
   int columns_x() const { return px_; }
-  const Eigen::MatrixXd& t_xx() const { return t_xx_; }
-  const Eigen::MatrixXd& t_rx() const { return t_rx_; }
 
   // Blocks of one leading level: S^-_rj (count x p), S^-_Xj (p_x x p), S^-_jj (p x p).
   struct LeadBlocks {
@@ -40,49 +37,62 @@ class SelectedInverse {
     const auto fx = factor_.f(j).topRows(px_);
     const bool coupled = factor_.remainder() != nullptr;
     const Eigen::Index count = coupled ? static_cast<Eigen::Index>(factor_.coupling().count(j)) : 0;
+    // K = H_r' E_j - L_XX^-1 F_j, through which beta enters every block.
+    k_.noalias() = lx_inverse_ * fx;
+    k_ *= -1.0;
     out.rj.resize(count, p);
-    out.xj.noalias() = t_xx_ * fx;
     if (coupled) {
       const auto e = factor_.e(j);
+      const int* rows = factor_.coupling().row(j);
       factor_.remainder()->multiply(j, e.data(), out.rj.data());
-      if (px_ > 0) {
-        const int* rows = factor_.coupling().row(j);
-        t_rows_.resize(count, px_);
-        for (int k = 0; k < px_; ++k)
-          for (Eigen::Index i = 0; i < count; ++i) t_rows_(i, k) = t_rx_(rows[i], k);
-        out.rj.noalias() += t_rows_ * fx;
-        out.xj.noalias() += t_rows_.transpose() * e;
+      for (int c = 0; c < p && px_ > 0; ++c) {
+        for (Eigen::Index i = 0; i < count; ++i) k_.col(c) += e(i, c) * h_.col(rows[i]);
+        for (Eigen::Index i = 0; i < count; ++i) out.rj(i, c) += h_.col(rows[i]).dot(k_.col(c));
       }
-      inner_.noalias() = e.transpose() * out.rj;
+      out.jj.noalias() = e.transpose() * out.rj;
     } else {
-      inner_.setZero(p, p);
+      out.jj.setZero(p, p);
     }
-    inner_.noalias() += fx.transpose() * out.xj;
-    inner_.diagonal().array() += 1.0;
-    const auto l = factor_.lead_factor(j).triangularView<Eigen::Lower>();
-    // N L^-1 and L^-T (I + E'N) L^-1
-    l.template solveInPlace<Eigen::OnTheRight>(out.rj);
-    l.template solveInPlace<Eigen::OnTheRight>(out.xj);
+    out.xj.noalias() = lx_inverse_.transpose() * k_;
+    out.xj *= -1.0;
+    out.jj.noalias() += fx.transpose() * out.xj;
+    out.jj.diagonal().array() += 1.0;
+    // -N L^-1 and L^-T (I + E'N) L^-1
+    const double* l = factor_.lead_factor(j).data();
+    solve_small_right(l, p, out.rj.data(), count);
+    solve_small_right(l, p, out.xj.data(), px_);
     out.rj *= -1.0;
     out.xj *= -1.0;
-    l.template solveInPlace<Eigen::OnTheRight>(inner_);
-    l.transpose().solveInPlace(inner_);
-    out.jj = inner_;
+    solve_small_right(l, p, out.jj.data(), p);
+    solve_small_transposed(l, p, out.jj.data(), p);
   }
 
+  // Blocks among trailing levels, and of a trailing level with beta (p x p_x).
   void diagonal_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const {
     factor_.remainder()->diagonal_block(t, level, out);
+    const auto h = level_h(t, level);
+    if (px_ > 0) out.noalias() += h.transpose() * h;
   }
   void cell_block(int a, int b, std::size_t cell, Eigen::Index la, Eigen::Index lb,
                   Eigen::MatrixXd& out) const {
     factor_.remainder()->cell_block(a, b, cell, la, lb, out);
+    if (px_ > 0) out.noalias() += level_h(b, lb).transpose() * level_h(a, la);
+  }
+  void beta_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const {
+    out.noalias() = level_h(t, level).transpose() * lx_inverse_;
+    out *= -1.0;
   }
 
  private:
+  Eigen::Block<const Eigen::MatrixXd, Eigen::Dynamic, Eigen::Dynamic, true> level_h(int t, Eigen::Index level) const {
+    const int p = a_.terms()[t].p;
+    return h_.middleCols(factor_.coupling().offset[t] + level * p, p);
+  }
+
   BlockCholesky& factor_;
   const CrossProducts& a_;
   int px_;
-  Eigen::MatrixXd t_xx_, t_rx_, h_, t_rows_, inner_;
+  Eigen::MatrixXd lx_inverse_, h_, k_;  // h_ is H', p_x x q_R
 };
 
 // Sum over levels of [A Lambda S^-]_tt for every term: the trace part of the gradient.
@@ -130,7 +140,6 @@ inline std::vector<Eigen::MatrixXd> inverse_products(BlockCholesky& factor, Sele
   Eigen::MatrixXd block;
   for (int t = 1; t < a.n_terms(); ++t) {
     const int p = a.terms()[t].p;
-    const Eigen::Index offset = factor.coupling().offset[t];
     for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level) {
       inverse.diagonal_block(t, level, block);
       if (p == 1) {
@@ -139,9 +148,10 @@ inline std::vector<Eigen::MatrixXd> inverse_products(BlockCholesky& factor, Sele
         product.noalias() = lambda[t] * block;
         g[t].noalias() += a.diagonal(t, level) * product;
       }
-      if (px > 0)
-        g[t].noalias() += a.border(t).block(0, level * p, px, p).transpose() *
-                          inverse.t_rx().middleRows(offset + level * p, p).transpose();
+      if (px > 0) {
+        inverse.beta_block(t, level, block);
+        g[t].noalias() += a.border(t).block(0, level * p, px, p).transpose() * block.transpose();
+      }
     }
     for (int s1 = 1; s1 < t; ++s1) {
       const PairTable& cells = a.pair(s1, t);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "block_cholesky.h"
+#include "small_matrix.h"
 
 namespace partialpool {
 
@@ -78,7 +79,7 @@ inline Solution solve(BlockCholesky& factor) {
       for (int c = 0; c < lead.p; ++c)
         for (Eigen::Index i = 0; i < e.rows(); ++i) rhs[c] -= e(i, c) * u_r(rows[i], 0);
     }
-    factor.lead_factor(j).transpose().triangularView<Eigen::Upper>().solveInPlace(rhs);
+    solve_small_transposed(factor.lead_factor(j).data(), lead.p, rhs.data(), 1);
     u1.col(j) = rhs;
   }
   s.u.push_back(std::move(u1));
@@ -113,7 +114,7 @@ inline std::vector<Eigen::MatrixXd> apply_zv(BlockCholesky& factor, const Eigen:
     u_r.col(0).segment(coupling.offset[t], b[t].size()) = Eigen::Map<const Eigen::VectorXd>(b[t].data(), b[t].size());
   for (Eigen::Index j = 0; j < levels; ++j) {
     auto v = b[0].col(j);
-    factor.lead_factor(j).triangularView<Eigen::Lower>().solveInPlace(v);
+    solve_small(factor.lead_factor(j).data(), static_cast<int>(v.size()), v.data(), 1);
     if (!factor.remainder()) continue;
     const Eigen::VectorXd ev = factor.e(j) * v;
     for (Eigen::Index i = 0; i < ev.size(); ++i) u_r(coupling.row(j)[i], 0) -= ev[i];
@@ -129,7 +130,7 @@ inline std::vector<Eigen::MatrixXd> apply_zv(BlockCholesky& factor, const Eigen:
       for (Eigen::Index k = 0; k < e.cols(); ++k)
         for (Eigen::Index i = 0; i < e.rows(); ++i) v[k] -= e(i, k) * u_r(coupling.row(j)[i], 0);
     }
-    factor.lead_factor(j).transpose().triangularView<Eigen::Upper>().solveInPlace(v);
+    solve_small_transposed(factor.lead_factor(j).data(), static_cast<int>(v.size()), v.data(), 1);
   }
   for (int t = 0; t < a.n_terms(); ++t) {
     if (t > 0)

@@ -52,16 +52,19 @@ class SparseRemainder : public Remainder {
     }
   }
 
-  void subtract(Eigen::Index j, const double* e) override {
-    const std::size_t m = coupling_.count(j);
-    const int* at = scatter_.data() + scatter_start_[j];
+  void subtract(const double* e) override {
+    const int* at = scatter_.data();
     double* value = s_.valuePtr();
-    for (std::size_t k = 0; k < m; ++k)
-      for (std::size_t i = k; i < m; ++i) {
-        double sum = 0.0;
-        for (int c = 0; c < coupling_.p1; ++c) sum += e[c * m + i] * e[c * m + k];
-        value[*at++] -= sum;
-      }
+    for (Eigen::Index j = 0; j < coupling_.levels(); ++j) {
+      const std::size_t m = coupling_.count(j);
+      for (std::size_t k = 0; k < m; ++k)
+        for (std::size_t i = k; i < m; ++i) {
+          double sum = 0.0;
+          for (int c = 0; c < coupling_.p1; ++c) sum += e[c * m + i] * e[c * m + k];
+          value[*at++] -= sum;
+        }
+      e += m * coupling_.p1;
+    }
   }
 
   bool factorise() override {
@@ -85,16 +88,10 @@ class SparseRemainder : public Remainder {
     if (llt_.permutationP().size() > 0) b = llt_.permutationPinv() * b;
   }
 
-  void invert(const Eigen::MatrixXd& h, const double*) override {
+  void invert(const double*) override {
     takahashi();
     t_.resize(s_.nonZeros());
-    const bool border = h.cols() > 0;
-    const Eigen::MatrixXd ht = h.transpose();
-    for (Eigen::Index c = 0; c < s_.cols(); ++c)
-      for (int at = s_.outerIndexPtr()[c]; at < s_.outerIndexPtr()[c + 1]; ++at) {
-        t_[at] = inverse_[to_factor_[at]];
-        if (border) t_[at] += ht.col(s_.innerIndexPtr()[at]).dot(ht.col(c));
-      }
+    for (std::size_t at = 0; at < t_.size(); ++at) t_[at] = inverse_[to_factor_[at]];
   }
 
   void multiply(Eigen::Index j, const double* e, double* n) const override {

@@ -44,8 +44,14 @@ test_that("the storages of the factor agree", {
   set.seed(3)
   many$x <- rnorm(1200)
   many$y <- rnorm(300)[many$a] + rnorm(100)[many$b] + rnorm(20)[many$c] + rnorm(1200)
+  # levels that meet more than 15 % of 300 trailing columns go through panels
+  heavy <- data.frame(a = sample(400, 9000, TRUE, (1:400)^-0.8), b = sample(300, 9000, TRUE))
+  heavy$x <- rnorm(9000)
+  heavy$y <- rnorm(400)[heavy$a] + rnorm(300)[heavy$b] + rnorm(9000)
   cases <- list(
     list(y ~ x + (x | a) + (1 | b) + (x | c), many, c("sparse", "dense")),
+    list(y ~ x + (1 | a) + (1 | b), heavy, c("sparse", "dense")),
+    list(y ~ x + (x | a) + (1 | b), heavy, c("sparse", "dense")),
     list(y ~ x + (1 | g) + (x | k), d, c("nested", "sparse", "dense")),
     list(y ~ x + (x | g) + (z | h) + (1 | k), d, c("sparse", "dense"))
   )

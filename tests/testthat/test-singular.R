@@ -44,7 +44,7 @@ test_that("a correlation parameter at its limit is named", {
   if (fit$theta[["g.rho"]] > 1 - 1e-5) {
     expect_match(fit$convergence$components$what, "limit")
   }
-  fit2 <- quietly(lmm(y ~ 1 + cs(0 + t | g, hom = TRUE), d))
+  fit2 <- suppressWarnings(quietly(lmm(y ~ 1 + cs(0 + t | g, hom = TRUE), d)))
   expect_lte(fit2$criterion, lmm(y ~ 1 + (1 | g), d)$criterion + 1e-7)
 })
 
@@ -78,4 +78,16 @@ test_that("SEEDS 5: contrasts are honoured", {
   z <- table[, "Estimate"] / table[, "Std. Error"]
   expect_equal(unname(z["continous_factor_A"]^2), 13.573535725, tolerance = 1e-5)
   expect_equal(unname(z["(Intercept)"]^2), 3704.494560, tolerance = 1e-5)
+})
+
+test_that("a covariance that the data do not determine is a warning that names the term", {
+  # one row a cell: a homogeneous cs and the residual variance are one and the same
+  expect_warning(
+    fit <- lmm(Reaction ~ Days + cs(0 + factor(Days) | Subject, hom = TRUE), sleepstudy),
+    "factor\\(Days\\)", class = "partialpool_warning_identifiability"
+  )
+  expect_equal(fit$criterion, lmm(Reaction ~ Days + (1 | Subject), sleepstudy)$criterion,
+               tolerance = 1e-9)
+  # rotations of an unstructured Lambda are not meant
+  expect_silent(lmm(Reaction ~ Days + (Days + I(Days^2) | Subject), sleepstudy))
 })
