@@ -65,8 +65,12 @@ report_convergence <- function(fit) {
   if (convergence$status != "converged") {
     pp_warn("fit", c(
       "!" = "The optimum was not reached: {convergence$status} after {convergence$evaluations}
-             evaluations, with {signif(convergence$decrement, 2)} of the criterion still to gain.",
-      ">" = "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
+             evaluations, with about {signif(convergence$decrement, 2)} of the criterion still to gain.",
+      ">" = if (convergence$status == "iteration limit") {
+        "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
+      } else {
+        "Simplify the random terms: the data say little about some of them."
+      }
     ))
   }
   if (length(convergence$undetermined)) {

@@ -121,15 +121,14 @@ convergence_note <- function(x) {
     return(NULL)
   }
   if (convergence$status != "converged") {
-    return(paste0("Not converged (", convergence$status, "): ", convergence$message))
+    return(sprintf(
+      "Not converged (%s): %d evaluations, Newton decrement %s", convergence$status,
+      convergence$evaluations, format(convergence$decrement, digits = 1L)
+    ))
   }
-  line <- sprintf("Converged: %d evaluations", as.integer(convergence$evaluations))
-  if (!isTRUE(is.finite(convergence$decrement))) {
-    return(line)
-  }
-  gain <- format(max(abs(convergence$decrement), 1e-12), digits = 1L)
-  objective <- if (x$REML) "criterion" else "deviance"
-  sprintf("%s, at most %s of the %s still to gain", line, gain, objective)
+  decrement <- convergence$decrement
+  decrement <- if (decrement < 1e-12) "below 1e-12" else format(decrement, digits = 1L)
+  sprintf("Converged: %d evaluations, Newton decrement %s", convergence$evaluations, decrement)
 }
 
 singular_note <- function(x) {

@@ -25,6 +25,7 @@ NULL
 
 #' @rdname refit
 #' @export
+#' @rawNamespace S3method(lme4::refit,pp_lmm)
 refit.pp_lmm <- function(object, newresp, ...) {
   if (...length()) reject_dots(...)
   y <- check_newresp(newresp, object)

@@ -50,8 +50,8 @@ null_description <- function(a, term, Lambda) {
     return(c(what, sprintf("the correlation of %s and %s is %s1", columns[left[1L]],
                            columns[left[2L]], if (sign > 0) "+" else "-")))
   }
-  c(what, sprintf("the covariance of %s has rank %d of %d", paste(columns[left], collapse = ", "),
-                  length(left) - rest, length(left)))
+  of <- if (any(zero)) paste(" of", paste(columns[left], collapse = ", ")) else ""
+  c(what, sprintf("the covariance%s has rank %d of %d", of, length(left) - rest, length(left)))
 }
 
 limits_of_rho <- function(theta, random) {

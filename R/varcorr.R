@@ -176,6 +176,7 @@ correlation_columns <- function(rows, digits) {
 
 # The correlation with an effect that does not vary is not defined.
 format_correlation <- function(r, digits) {
+  r <- round(r, digits) + 0 # no "-0.00"
   cells <- formatC(r, digits = digits, format = "f")
   cells[is.nan(r)] <- "-"
   formatted <- formatC(cells, width = max(nchar(cells)))

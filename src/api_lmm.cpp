@@ -41,6 +41,12 @@ Eigen::VectorXd as_vector(const Rcpp::NumericVector& v) {
   return Eigen::Map<const Eigen::VectorXd>(v.begin(), v.size());
 }
 
+// Evaluates at theta; the questions asked of a fit make no sense without a factor.
+void stand_at(pp::GaussianModel& model, const Rcpp::NumericVector& theta) {
+  if (!std::isfinite(model.value(model.parameters(as_vector(theta)))))
+    Rcpp::stop("the criterion is not finite at the estimates");
+}
+
 // The engine with the R objects whose memory it borrows.
 struct Engine {
   Rcpp::List rows;
@@ -188,7 +194,7 @@ SEXP engine_theta_gradient(SEXP engine, Rcpp::NumericVector theta) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::List engine_conditional(SEXP engine, Rcpp::NumericVector theta, bool beta_known) {
   pp::GaussianModel& model = *EnginePtr(engine)->model;
-  model.value(model.parameters(as_vector(theta)));
+  stand_at(model, theta);
   return random_list(pp::conditional_covariance(model, beta_known), false);
 }
 
@@ -196,7 +202,7 @@ Rcpp::List engine_conditional(SEXP engine, Rcpp::NumericVector theta, bool beta_
 SEXP engine_prediction(SEXP engine, Rcpp::NumericVector theta, Rcpp::NumericMatrix x,
                        Rcpp::List codes, Rcpp::List z) {
   pp::GaussianModel& model = *EnginePtr(engine)->model;
-  model.value(model.parameters(as_vector(theta)));
+  stand_at(model, theta);
   pp::PredictionRows rows;
   rows.x = matrix_map(x);
   for (R_xlen_t t = 0; t < codes.size(); ++t) {
@@ -214,6 +220,7 @@ SEXP engine_prediction(SEXP engine, Rcpp::NumericVector theta, Rcpp::NumericMatr
 // [[Rcpp::export(rng = false)]]
 SEXP engine_satterthwaite_df(SEXP engine, Rcpp::NumericVector theta, Rcpp::NumericMatrix contrasts) {
   pp::GaussianModel& model = *EnginePtr(engine)->model;
+  stand_at(model, theta);
   pp::WaldInformation wald(model, model.parameters(as_vector(theta)));
   return wrap_vector(wald.satterthwaite(matrix_map(contrasts)));
 }
@@ -221,6 +228,7 @@ SEXP engine_satterthwaite_df(SEXP engine, Rcpp::NumericVector theta, Rcpp::Numer
 // [[Rcpp::export(rng = false)]]
 SEXP engine_natural_covariance(SEXP engine, Rcpp::NumericVector theta) {
   pp::GaussianModel& model = *EnginePtr(engine)->model;
+  stand_at(model, theta);
   pp::WaldInformation wald(model, model.parameters(as_vector(theta)));
   return wrap_matrix(wald.natural_covariance());
 }

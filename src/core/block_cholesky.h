@@ -21,7 +21,7 @@ inline std::unique_ptr<Remainder> make_remainder(const CrossProducts& a, const C
                                                  Storage wanted) {
   const double q = static_cast<double>(coupling.q);
   const bool nested = NestedRemainder::applies(a, coupling);
-  if (wanted == Storage::nested || (wanted == Storage::automatic && nested))
+  if (nested && (wanted == Storage::nested || wanted == Storage::automatic))
     return std::make_unique<NestedRemainder>(a, coupling);
   const bool sparse_possible =
       q >= 200 && coupling.scatter_size() <= std::min(5e7, 0.5 * q * q);

@@ -3,6 +3,8 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -134,7 +136,8 @@ class GaussianModel {
   // Derivative of the criterion by theta.
   Eigen::VectorXd theta_gradient(const Eigen::VectorXd& theta) {
     const Eigen::VectorXd x = parameters(theta);
-    profiled_->value(x);
+    if (!std::isfinite(profiled_->value(x)))  // there is no factor to differentiate
+      return Eigen::VectorXd::Constant(theta.size(), std::numeric_limits<double>::quiet_NaN());
     const std::vector<Eigen::MatrixXd> g = profiled_->lambda_gradient();
     const Eigen::VectorXd by_x = profiled_->gradient(g);
     Eigen::VectorXd out(theta.size());

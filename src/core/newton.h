@@ -55,6 +55,24 @@ inline double noise(const Profiled& f, double value) {
   return 1e-12 * (std::fabs(value) + f.nu());
 }
 
+// Hessian by central differences of the exact gradient.
+inline Eigen::MatrixXd difference_hessian(Profiled& f, const Eigen::VectorXd& x) {
+  Eigen::MatrixXd h(x.size(), x.size());
+  for (Eigen::Index i = 0; i < x.size(); ++i) {
+    const double step = 1e-4 * std::max(1.0, std::fabs(x[i]));
+    Eigen::VectorXd shifted = x;
+    shifted[i] = x[i] + step;
+    f.value(shifted);
+    h.col(i) = f.gradient(f.lambda_gradient());
+    shifted[i] = x[i] - step;
+    f.value(shifted);
+    h.col(i) -= f.gradient(f.lambda_gradient());
+    h.col(i) /= 2.0 * step;
+  }
+  f.value(x);
+  return 0.5 * (h + h.transpose());
+}
+
 // One more step without a gradient: the decrement falls by orders of magnitude for one value.
 inline void take_last_step(Profiled& f, Optimum& out, const Eigen::VectorXd& step) {
   const Eigen::VectorXd x = out.x + step;
@@ -106,7 +124,10 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
     }
     const std::vector<Eigen::MatrixXd> g = f.lambda_gradient();
     const Eigen::VectorXd gradient = f.gradient(g);
-    const Eigen::MatrixXd hessian = f.hessian(g);
+    // The average information converges linearly; where that is slow, on ridges of structured
+    // covariances, the true Hessian is worth its 2k gradients.
+    const bool slow = out.iterations >= 12 && out.x.size() <= 60;
+    const Eigen::MatrixXd hessian = slow ? difference_hessian(f, out.x) : f.hessian(g);
     if (!gradient.allFinite() || !hessian.allFinite()) {
       out.status = "not finite";
       return out;
@@ -139,8 +160,10 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
       radius = 1.0;
       continue;
     }
+    // A residual variance that is all rounding: the search wanders in the noise of r^2.
+    const bool exhausted = f.sigma2() < 1e-8;
     if (out.iterations++ >= control.max_iterations) {
-      out.status = "iteration limit";
+      out.status = exhausted ? "no variance" : "iteration limit";
       return out;
     }
 
@@ -166,7 +189,7 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
       f.value(out.x);
       // Below the precision of the criterion no step can show its gain: that is an optimum too.
       if (out.decrement <= noise(f, out.value) && finish(f, out)) return out;
-      out.status = "no descent";
+      out.status = exhausted ? "no variance" : "no descent";
       return out;
     }
   }

@@ -2,6 +2,7 @@
 #define PARTIALPOOL_STREAMING_QR_H
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -65,7 +66,7 @@ inline Eigen::MatrixXd upper_factor(const Eigen::MatrixXd& r, const std::vector<
 // Power of two that brings a column near 1, so that squares neither overflow nor vanish.
 inline double binary_scale(double max_abs) {
   if (!(max_abs > 0.0) || !std::isfinite(max_abs)) return 1.0;
-  return std::ldexp(1.0, -std::ilogb(max_abs));
+  return std::ldexp(1.0, std::min(1023, -std::ilogb(max_abs)));
 }
 
 }  // namespace partialpool

@@ -13,7 +13,7 @@ test_that("a fit prints its page and returns itself", {
     ""
   ))
   expect_true("Number of obs: 180, groups: Subject, 18" %in% lines)
-  expect_match(lines[length(lines)], "^Converged: [0-9]+ evaluations, at most")
+  expect_match(lines[length(lines)], "^Converged: [0-9]+ evaluations, Newton decrement")
   expect_output(expect_invisible(print(fit)))
 })
 
@@ -42,12 +42,12 @@ test_that("singular components and dropped columns are named", {
 test_that("a search that did not end is not called converged", {
   fit <- sleep_fit()
   fit$convergence$status <- "no descent"
-  fit$convergence$message <- "the step could not be shortened"
-  expect_true("Not converged (no descent): the step could not be shortened" %in% page(fit))
-  fit$convergence$status <- "converged"
-  fit$convergence$decrement <- NA
+  fit$convergence$decrement <- 0.5
   fit$convergence$evaluations <- 4L
-  expect_true("Converged: 4 evaluations" %in% page(fit))
+  expect_true("Not converged (no descent): 4 evaluations, Newton decrement 0.5" %in% page(fit))
+  fit$convergence$status <- "converged"
+  fit$convergence$decrement <- 1e-20
+  expect_true("Converged: 4 evaluations, Newton decrement below 1e-12" %in% page(fit))
 })
 
 test_that("no line is wider than the page", {

@@ -40,3 +40,9 @@ test_that("a response that cannot be fitted is refused", {
   expect_error(refit(fit, letters), class = "partialpool_error_response")
   expect_error(refit(fit, sleepstudy$Reaction, 1), class = "partialpool_error_argument")
 })
+
+test_that("lme4's generic of the same name finds the method", {
+  skip_if_not_installed("lme4")
+  y <- simulate(fit, seed = 1)[[1]]
+  expect_equal(lme4::refit(fit, y)$criterion, refit(fit, y)$criterion)
+})
