@@ -1,18 +1,17 @@
 #' Settings of a fit
 #'
 #' Collects the settings that do not change the model: how sharply the optimum is found, how long
-#' the search may take, how many threads may work, and what is said on the way.
+#' the search may take, and what is said on the way.
 #'
 #' @param tolerance Positive number, default `1e-8`. The optimisation stops when the Newton
 #'   decrement, an estimate of how far the criterion is above its minimum, in units of the
 #'   criterion (twice the log-likelihood), is below it.
 #' @param max_iterations Positive whole number, default `100L`: the largest number of Newton steps.
 #'   A usual fit takes 2 to 8.
-#' @param threads Positive whole number, default `1L`: the number of threads the engine may use.
-#' @param progress `TRUE` or `FALSE` (default): show progress of long computations?
+#' @param progress `TRUE` or `FALSE` (default): print a line at each iteration, with the criterion
+#'   and the Newton decrement?
 #' @param check `TRUE` (default) or `FALSE`: look for models that the data cannot support and give
 #'   advisory warnings? With `FALSE` errors remain, advice does not.
-#' @param trace `TRUE` or `FALSE` (default): print a line at each iteration?
 #' @return A list of class `"pp_control"` with one element an argument.
 #' @section Errors:
 #' `partialpool_error_argument` if a value is of the wrong type or out of its range.
@@ -20,15 +19,13 @@
 #' pp_control()
 #' pp_control(tolerance = 1e-10, check = FALSE)
 #' @export
-pp_control <- function(tolerance = 1e-8, max_iterations = 100L, threads = 1L, progress = FALSE,
-                       check = TRUE, trace = FALSE) {
+pp_control <- function(tolerance = 1e-8, max_iterations = 100L, progress = FALSE,
+                       check = TRUE) {
   control <- list(
     tolerance = check_positive(tolerance, "tolerance"),
     max_iterations = check_count(max_iterations, "max_iterations"),
-    threads = check_count(threads, "threads"),
     progress = check_flag(progress, "progress"),
-    check = check_flag(check, "check"),
-    trace = check_flag(trace, "trace")
+    check = check_flag(check, "check")
   )
   structure(control, class = "pp_control")
 }

@@ -51,6 +51,7 @@ engine_of <- function(design, REML, storage, check) {
   }
   design <- keep_columns(design, rank$kept)
   if (check && rank$condition > 1e5) warn_collinear(rank$condition)
+  if (check && rank$memory > 3e9) inform_memory(rank$memory)
   names <- theta_names(design$random)
   structure(
     list(
@@ -136,6 +137,23 @@ check_start <- function(start, objective) {
       i = "These are standard deviations relative to the residual one."
     ))
   }
+  check_start_rho(start, objective)
+}
+
+check_start_rho <- function(start, objective) {
+  random <- objective$design$random
+  low <- unlist(lapply(random, function(term) {
+    switch(term$structure, ar1 = -1, cs = -1 / (length(term$columns) - 1))
+  }))
+  at <- which(theta_roles(random) == "r")
+  outside <- start[at] <= low | start[at] >= 1
+  if (any(outside)) {
+    bad <- objective$names[at[outside]]
+    pp_abort("start", c(
+      x = "{.arg start} must be inside the limits of the correlation {.code {bad}}.",
+      i = "They are {signif(low[outside][1L], 3)} and 1."
+    ))
+  }
   start
 }
 
@@ -196,6 +214,14 @@ drop_aliased_z <- function(design, aliased) {
   design
 }
 
+inform_memory <- function(bytes) {
+  pp_inform("fit", c(
+    "i" = "The crossed random effects need a dense factor and its inverse: about
+           {signif(bytes / 2^30, 2)} GiB of memory.",
+    ">" = "A fit with fewer levels in the smaller grouping factors needs less."
+  ))
+}
+
 warn_collinear <- function(condition) {
   pp_warn("rank", c(
     "!" = "The fixed-effects columns are nearly collinear (condition number
@@ -219,7 +245,8 @@ check_found <- function(found, objective, start) {
   if (status == "no variance") {
     pp_abort("fit", c(
       x = "The residual variance is zero: the model fits the response {.var {response}} exactly.",
-      i = "The response does not vary within the levels of the grouping factors.",
+      i = "The response does not vary within the levels of the grouping factors, or less than a
+           millionth as much as between them.",
       ">" = "Use one row a level and a model without that random term."
     ))
   }

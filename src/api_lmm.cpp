@@ -25,7 +25,9 @@ pp::Storage storage_named(const std::string& name) {
   return pp::Storage::automatic;
 }
 
-const double* numeric_or_null(SEXP x) { return Rf_isNull(x) ? nullptr : REAL(x); }
+const double* numeric_or_null(SEXP x) {
+  return Rf_isNull(x) ? nullptr : REAL(x);
+}
 
 Eigen::Map<const Eigen::MatrixXd> matrix_map(SEXP x) {
   return Eigen::Map<const Eigen::MatrixXd>(REAL(x), Rf_nrows(x), Rf_ncols(x));
@@ -36,7 +38,9 @@ SEXP wrap_matrix(const Eigen::MatrixXd& m) {
   std::copy_n(m.data(), m.size(), out.begin());
   return out;
 }
-SEXP wrap_vector(const Eigen::VectorXd& v) { return Rcpp::NumericVector(v.data(), v.data() + v.size()); }
+SEXP wrap_vector(const Eigen::VectorXd& v) {
+  return Rcpp::NumericVector(v.data(), v.data() + v.size());
+}
 Eigen::VectorXd as_vector(const Rcpp::NumericVector& v) {
   return Eigen::Map<const Eigen::VectorXd>(v.begin(), v.size());
 }
@@ -110,14 +114,18 @@ Rcpp::List estimates(pp::GaussianModel& model, const Eigen::VectorXd& x, double 
 SEXP engine_create(Rcpp::List rows, bool reml, std::string storage) {
   auto engine = std::make_unique<Engine>();
   engine->rows = rows;
-  engine->model = std::make_unique<pp::GaussianModel>(model_data(rows), reml, storage_named(storage));
+  engine->model =
+      std::make_unique<pp::GaussianModel>(model_data(rows), reml, storage_named(storage));
   return EnginePtr(engine.release(), true);
 }
 
-// Kept columns of X (1-based), aliased columns of z (term, column; 1-based), condition number.
+// Kept columns of X (1-based), aliased columns of z (term, column; 1-based), condition number,
+// bytes that the factor and its inverse will take.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List engine_rank(SEXP engine) {
-  const pp::Standardisation& s = EnginePtr(engine)->model->standard();
+  pp::GaussianModel& model = *EnginePtr(engine)->model;
+  const pp::Standardisation& s = model.standard();
+  const pp::Remainder* remainder = model.ready() ? model.profiled().factor().remainder() : nullptr;
   Rcpp::IntegerVector kept(s.kept().begin(), s.kept().end());
   Rcpp::IntegerMatrix aliased(static_cast<int>(s.aliased_z().size()), 2);
   for (int i = 0; i < aliased.nrow(); ++i) {
@@ -125,7 +133,8 @@ Rcpp::List engine_rank(SEXP engine) {
     aliased(i, 1) = s.aliased_z()[i].second + 1;
   }
   return Rcpp::List::create(Rcpp::Named("kept") = kept + 1, Rcpp::Named("aliased_z") = aliased,
-                            Rcpp::Named("condition") = s.condition());
+                            Rcpp::Named("condition") = s.condition(),
+                            Rcpp::Named("memory") = remainder ? remainder->memory() : 0.0);
 }
 
 // [[Rcpp::export(rng = false)]]
@@ -139,10 +148,12 @@ Rcpp::List engine_optimise(SEXP engine, Rcpp::Nullable<Rcpp::NumericVector> star
   control.monitor = [&](int iteration, double value, double decrement) {
     Rcpp::checkUserInterrupt();
     if (progress)
-      Rprintf("iteration %d: criterion %.6f, at most %.2g to gain\n", iteration, value + shift, decrement);
+      Rprintf("iteration %d: criterion %.6f, at most %.2g to gain\n", iteration, value + shift,
+              decrement);
   };
-  const Eigen::VectorXd x0 =
-      start.isNull() ? model.start() : model.parameters(as_vector(Rcpp::NumericVector(start.get())));
+  const Eigen::VectorXd x0 = start.isNull()
+                                 ? model.start()
+                                 : model.parameters(as_vector(Rcpp::NumericVector(start.get())));
   model.profiled().reset_counts();
   const pp::Optimum optimum = model.optimise(x0, control);
   const bool failed = optimum.status == "not finite" || optimum.status == "exact";
@@ -211,14 +222,17 @@ SEXP engine_prediction(SEXP engine, Rcpp::NumericVector theta, Rcpp::NumericMatr
     for (R_xlen_t i = 0; i < code.size(); ++i) level[i] = code[i] == NA_INTEGER ? -1 : code[i] - 1;
     rows.level.push_back(std::move(level));
     const SEXP zt = z[t];
-    if (Rf_isNull(zt)) rows.z.push_back(Eigen::MatrixXd::Ones(rows.x.rows(), 1));
-    else rows.z.push_back(matrix_map(zt));
+    if (Rf_isNull(zt))
+      rows.z.push_back(Eigen::MatrixXd::Ones(rows.x.rows(), 1));
+    else
+      rows.z.push_back(matrix_map(zt));
   }
   return wrap_vector(pp::prediction_variance(model, rows));
 }
 
 // [[Rcpp::export(rng = false)]]
-SEXP engine_satterthwaite_df(SEXP engine, Rcpp::NumericVector theta, Rcpp::NumericMatrix contrasts) {
+SEXP engine_satterthwaite_df(SEXP engine, Rcpp::NumericVector theta,
+                             Rcpp::NumericMatrix contrasts) {
   pp::GaussianModel& model = *EnginePtr(engine)->model;
   stand_at(model, theta);
   pp::WaldInformation wald(model, model.parameters(as_vector(theta)));

@@ -23,8 +23,7 @@ inline std::unique_ptr<Remainder> make_remainder(const CrossProducts& a, const C
   const bool nested = NestedRemainder::applies(a, coupling);
   if (nested && (wanted == Storage::nested || wanted == Storage::automatic))
     return std::make_unique<NestedRemainder>(a, coupling);
-  const bool sparse_possible =
-      q >= 200 && coupling.scatter_size() <= std::min(5e7, 0.5 * q * q);
+  const bool sparse_possible = q >= 200 && coupling.scatter_size() <= std::min(5e7, 0.5 * q * q);
   if (wanted == Storage::sparse || (wanted == Storage::automatic && sparse_possible)) {
     auto sparse = std::make_unique<SparseRemainder>(a, coupling);
     if (wanted == Storage::sparse || sparse->factor_size() < 0.2 * 0.5 * q * q) {
@@ -63,8 +62,11 @@ class BlockCholesky {
         scaled_border();
       }
       const int p = a_.terms()[0].p;
-      const bool ok = p == 1 ? eliminate<1>() : p == 2 ? eliminate<2>() : p == 3 ? eliminate<3>()
-                    : p == 4 ? eliminate<4>() : eliminate<0>();
+      const bool ok = p == 1   ? eliminate<1>()
+                      : p == 2 ? eliminate<2>()
+                      : p == 3 ? eliminate<3>()
+                      : p == 4 ? eliminate<4>()
+                               : eliminate<0>();
       if (!ok) return false;
       if (remainder_) {
         remainder_->subtract(e_.data());
@@ -84,8 +86,8 @@ class BlockCholesky {
   const char* storage() const {
     return remainder_ ? remainder_->storage() : a_.n_terms() == 1 ? "one factor" : "none";
   }
-  double log_det() const { return log_det_; }                   // log|M|
-  double log_det_x() const {                                    // log|X'V^-1 X|
+  double log_det() const { return log_det_; }  // log|M|
+  double log_det_x() const {                   // log|X'V^-1 X|
     return 2.0 * l_mm_.diagonal().head(m_ - 1).array().log().sum();
   }
   double r2() const { return l_mm_(m_ - 1, m_ - 1) * l_mm_(m_ - 1, m_ - 1); }
@@ -193,7 +195,8 @@ class BlockCholesky {
     for (int t = 1; t < a_.n_terms(); ++t) {
       const PairTable& cells = a_.pair(0, t);
       const int pt = a_.terms()[t].p;
-      const std::size_t begin = cells.begin(static_cast<int>(j)), end = cells.end(static_cast<int>(j));
+      const std::size_t begin = cells.begin(static_cast<int>(j)),
+                        end = cells.end(static_cast<int>(j));
       if (pt == 1) {
         const double l = lambda_[t](0, 0);
         const double* b = cells.values(begin);
@@ -225,7 +228,8 @@ class BlockCholesky {
       if (!(pivot > 0.0) || !std::isfinite(pivot)) return false;
       l_mm_(k, k) = std::sqrt(pivot);
       const int below = m_ - k - 1;
-      l_mm_.col(k).tail(below) -= l_mm_.block(k + 1, 0, below, k) * l_mm_.row(k).head(k).transpose();
+      l_mm_.col(k).tail(below) -=
+          l_mm_.block(k + 1, 0, below, k) * l_mm_.row(k).head(k).transpose();
       l_mm_.col(k).tail(below) /= l_mm_(k, k);
     }
     return true;

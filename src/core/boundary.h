@@ -13,14 +13,14 @@ namespace partialpool {
 // The directions of one user term in which the fitted variance is zero.
 struct NullSet {
   int user_term = 0;
-  Eigen::MatrixXd directions;  // p x k, orthonormal, standardised coordinates
-  double min_eigenvalue = 0.0; // of the derivative by the variance there: >= 0 at an optimum
+  Eigen::MatrixXd directions;   // p x k, orthonormal, standardised coordinates
+  double min_eigenvalue = 0.0;  // of the derivative by the variance there: >= 0 at an optimum
 };
 
 struct Certificate {
   bool optimal = true;
   bool evaluated = false;  // something was at a boundary: f no longer stands at the x given
-  Eigen::VectorXd x;  // optimal: null directions set exactly to zero; else: re-opened
+  Eigen::VectorXd x;       // optimal: null directions set exactly to zero; else: re-opened
   std::vector<NullSet> null_sets;
 };
 
@@ -55,7 +55,8 @@ inline Eigen::MatrixXd replace_null(const CovarianceBlock& b, double* x, double 
   return u;
 }
 
-// Moves a correlation parameter at a limit by `distance` (an angle) away from it: true if it is at one.
+// Moves a correlation parameter at a limit by `distance` (an angle) away from it: true if it is at
+// one.
 inline bool leave_limit(const CovarianceBlock& b, double* x, double distance) {
   if (!b.correlated()) return false;
   double& angle = x[b.n_parameters() - 1];
@@ -64,15 +65,30 @@ inline bool leave_limit(const CovarianceBlock& b, double* x, double distance) {
   return true;
 }
 
-// Smallest derivative of the criterion by a variance opened in the null directions, and scale.
-inline double smallest_derivative(const CovarianceBlock& b, const double* x, const Eigen::MatrixXd& g,
-                                  const Eigen::MatrixXd& lambda, const Eigen::MatrixXd& u, double& scale) {
+// Smallest derivative of the criterion by a variance opened in the null directions, and scale;
+// for a homogeneous correlated block also the angle at which it is reached.
+inline double smallest_derivative(const CovarianceBlock& b, const double* x,
+                                  const Eigen::MatrixXd& g, const Eigen::MatrixXd& lambda,
+                                  const Eigen::MatrixXd& u, double& scale, double& angle) {
+  if (b.homogeneous() && b.correlated()) {
+    // At a variance of zero the correlation is free: the worst one decides.
+    const Eigen::MatrixXd d = Profiled::variance_derivative(g, lambda);
+    double smallest = 1e300;
+    for (int step = -20; step <= 20; ++step) {
+      const double trial[] = {1.0, 0.5 * M_PI * step / 20.0};
+      const Eigen::MatrixXd c = b.lambda(trial);
+      const double derivative = d.cwiseProduct(c * c.transpose()).sum();
+      scale = std::max(scale, std::fabs(derivative));
+      if (derivative < smallest) {
+        smallest = derivative;
+        angle = trial[1];
+      }
+    }
+    return smallest;
+  }
   if (b.homogeneous()) {
-    Eigen::VectorXd gx(b.n_parameters());
-    b.gradient(x, g, gx.data());
-    const double d = gx[0] / (2.0 * x[0]);
-    scale = std::max(scale, std::fabs(d));
-    return d;
+    scale = std::max(scale, std::fabs(g.trace() / (2.0 * x[0])));
+    return g.trace() / (2.0 * x[0]);
   }
   if (b.structure() != Structure::unstructured) {
     // by the variance x^2 (diagonal) or the standard deviation x^2 (correlated)
@@ -138,7 +154,8 @@ inline Certificate certify(Profiled& f, const Eigen::VectorXd& x) {
       if (std::find(limits.begin(), limits.end(), at) != limits.end()) {
         // Towards the limit the criterion must not rise.
         const int r = at + b.n_parameters() - 1;
-        const double outwards = by_x[r] / b.rho_slope(lifted.data() + at) * (std::sin(lifted[r]) > 0.0 ? 1.0 : -1.0);
+        const double outwards =
+            by_x[r] / b.rho_slope(lifted.data() + at) * (std::sin(lifted[r]) > 0.0 ? 1.0 : -1.0);
         if (outwards > 1e-8 * f.nu()) {
           out.optimal = false;
           boundary::leave_limit(b, opened.data() + at, 0.5);
@@ -148,14 +165,16 @@ inline Certificate certify(Profiled& f, const Eigen::VectorXd& x) {
       NullSet& set = out.null_sets[k++];
       const int p = b.size();
       double scale = 0.0;
+      double angle = 0.0;
       set.min_eigenvalue = boundary::smallest_derivative(
           b, lifted.data() + at, g[t].block(start, start, p, p),
-          f.factor().lambda()[t].block(start, start, p, p), set.directions, scale);
+          f.factor().lambda()[t].block(start, start, p, p), set.directions, scale, angle);
       // Below this a re-opened variance could gain less than rounding shows.
       const double tolerance = 1e-6 * scale + 1e-8 * f.nu();
       if (set.min_eigenvalue < -tolerance) {
         out.optimal = false;
         boundary::replace_null(b, opened.data() + at, boundary::reopen);
+        if (b.homogeneous() && b.correlated()) opened[at + 1] = angle;
       }
     });
   }

@@ -9,8 +9,8 @@
 namespace partialpool {
 
 // Covariance of b of each level given the data, over sigma^2: by user term a p^2 x J matrix whose
-// columns are p x p blocks. beta_known: lme4's conditional variance; else the uncertainty of beta is
-// included (ALGORITHMS 2). The model must have been evaluated at the x wanted.
+// columns are p x p blocks. beta_known: lme4's conditional variance; else the uncertainty of beta
+// is included (ALGORITHMS 2). The model must have been evaluated at the x wanted.
 inline std::vector<Eigen::MatrixXd> conditional_covariance(GaussianModel& model, bool beta_known) {
   BlockCholesky& factor = model.profiled().factor();
   SelectedInverse inverse(factor, !beta_known);
@@ -41,8 +41,8 @@ inline std::vector<Eigen::MatrixXd> conditional_covariance(GaussianModel& model,
 
 // A row of new data: x for the fixed effects, and for each user term a level (-1: left out) and z.
 struct PredictionRows {
-  Eigen::MatrixXd x;                  // m x p_x
-  std::vector<Eigen::MatrixXd> z;     // by user term, m x p
+  Eigen::MatrixXd x;               // m x p_x
+  std::vector<Eigen::MatrixXd> z;  // by user term, m x p
   std::vector<std::vector<int>> level;
 };
 
@@ -68,21 +68,25 @@ inline Eigen::VectorXd prediction_variance(GaussianModel& model, const Predictio
           const int level = rows.level[user][first + i];
           if (level < 0) return;
           internal = model.internal_level(t, level);
-          z.segment(start, p) = model.standard().z_factor(user).triangularView<Eigen::Lower>().solve(
-              rows.z[user].row(first + i).transpose());
+          z.segment(start, p) =
+              model.standard().z_factor(user).triangularView<Eigen::Lower>().solve(
+                  rows.z[user].row(first + i).transpose());
         });
         if (internal < 0) continue;
         const Eigen::VectorXd rhs = factor.lambda()[t].transpose() * z;
         if (t > 0) {
-          trailing.col(i).segment(coupling.offset[t] + static_cast<Eigen::Index>(internal) * term.p, term.p) += rhs;
+          trailing.col(i).segment(coupling.offset[t] + static_cast<Eigen::Index>(internal) * term.p,
+                                  term.p) += rhs;
           continue;
         }
-        const Eigen::VectorXd v = factor.lead_factor(internal).triangularView<Eigen::Lower>().solve(rhs);
+        const Eigen::VectorXd v =
+            factor.lead_factor(internal).triangularView<Eigen::Lower>().solve(rhs);
         out[first + i] += v.squaredNorm();
         fixed.col(i) -= factor.f(internal).topRows(px) * v;
         if (!factor.remainder()) continue;
         const Eigen::VectorXd ev = factor.e(internal) * v;
-        for (Eigen::Index r = 0; r < ev.size(); ++r) trailing(coupling.row(internal)[r], i) -= ev[r];
+        for (Eigen::Index r = 0; r < ev.size(); ++r)
+          trailing(coupling.row(internal)[r], i) -= ev[r];
       }
     if (factor.remainder()) {
       factor.remainder()->solve_lower(trailing);

@@ -11,10 +11,10 @@ enum class Structure { unstructured, diagonal, compound_symmetry, ar1 };
 
 // One covariance structure: optimiser parameters x <-> relative factor Lambda (p x p) and
 // Sigma = Lambda Lambda'. Parameters of the optimiser, chosen so that no boundary is special:
-//   unstructured              all p^2 entries of Lambda, by column (ALGORITHMS 6.2: no preferred row)
-//   diagonal                  the p diagonal entries, or one if homogeneous
-//   cs, ar1 homogeneous       s, r          rho = middle + half * sin(r) of its interval
-//   cs, ar1 heterogeneous     t_1..t_p, r   s_i = t_i^2 (a sign change of one s_i leaves the family)
+//   unstructured              all p^2 entries of Lambda, by column (ALGORITHMS 6.2: no preferred
+//   row) diagonal                  the p diagonal entries, or one if homogeneous cs, ar1
+//   homogeneous       s, r          rho = middle + half * sin(r) of its interval cs, ar1
+//   heterogeneous     t_1..t_p, r   s_i = t_i^2 (a sign change of one s_i leaves the family)
 // By the squares and the sine a boundary is a point where the criterion is locally quadratic, which
 // Newton's method reaches in a few steps, as it reaches a variance of zero through Lambda.
 class CovarianceBlock {
@@ -40,8 +40,7 @@ class CovarianceBlock {
   }
 
   Eigen::MatrixXd lambda(const double* x) const {
-    if (structure_ == Structure::unstructured)
-      return Eigen::Map<const Eigen::MatrixXd>(x, p_, p_);
+    if (structure_ == Structure::unstructured) return Eigen::Map<const Eigen::MatrixXd>(x, p_, p_);
     if (structure_ == Structure::diagonal) return signed_scales(x).asDiagonal();
     return signed_scales(x).asDiagonal() * correlation_factor(x, nullptr);
   }
@@ -53,8 +52,10 @@ class CovarianceBlock {
       return;
     }
     if (structure_ == Structure::diagonal) {
-      if (homogeneous_) out[0] = g.trace();
-      else Eigen::Map<Eigen::VectorXd>(out, p_) = g.diagonal();
+      if (homogeneous_)
+        out[0] = g.trace();
+      else
+        Eigen::Map<Eigen::VectorXd>(out, p_) = g.diagonal();
       return;
     }
     const Eigen::VectorXd s = signed_scales(x);
@@ -62,7 +63,8 @@ class CovarianceBlock {
     const Eigen::MatrixXd c = correlation_factor(x, &derivative);
     const Eigen::VectorXd by_scale = g.cwiseProduct(c).rowwise().sum();
     const int k = homogeneous_ ? 1 : p_;
-    if (homogeneous_) out[0] = by_scale.sum();
+    if (homogeneous_)
+      out[0] = by_scale.sum();
     else
       for (int i = 0; i < p_; ++i) out[i] = 2.0 * x[i] * by_scale[i];
     out[k] = s.dot(g.cwiseProduct(derivative).rowwise().sum());
@@ -91,8 +93,10 @@ class CovarianceBlock {
     if (structure_ == Structure::diagonal) {
       for (int i = 0; i < n_parameters(); ++i) {
         Eigen::VectorXd v = Eigen::VectorXd::Zero(p_);
-        if (homogeneous_) v.setConstant(2.0 * s[0]);
-        else v[i] = 2.0 * s[i];
+        if (homogeneous_)
+          v.setConstant(2.0 * s[0]);
+        else
+          v[i] = 2.0 * s[i];
         d.push_back(v.asDiagonal());
       }
       return d;
@@ -143,8 +147,10 @@ class CovarianceBlock {
       return;
     }
     if (structure_ == Structure::diagonal) {
-      if (homogeneous_) hessian(0, 0) += 2.0 * d.trace();
-      else hessian.diagonal() += 2.0 * d.diagonal();
+      if (homogeneous_)
+        hessian(0, 0) += 2.0 * d.trace();
+      else
+        hessian.diagonal() += 2.0 * d.diagonal();
       return;
     }
     const Eigen::VectorXd s = signed_scales(x);
@@ -189,9 +195,12 @@ class CovarianceBlock {
       x = Eigen::Map<const Eigen::VectorXd>(l.data(), l.size());
       return x;
     }
-    if (homogeneous_) x[0] = std::sqrt(s.squaredNorm() / p_);
-    else if (correlated()) x.head(p_) = s.cwiseSqrt();
-    else x.head(p_) = s;
+    if (homogeneous_)
+      x[0] = std::sqrt(s.squaredNorm() / p_);
+    else if (correlated())
+      x.head(p_) = s.cwiseSqrt();
+    else
+      x.head(p_) = s;
     if (correlated()) {
       const double sine = (rho_value - 0.5 * (1.0 + rho_low())) / rho_half();
       x[homogeneous_ ? 1 : p_] = std::asin(std::min(std::max(sine, -1.0), 1.0));
@@ -202,9 +211,7 @@ class CovarianceBlock {
   double rho(const double* x) const {
     return 0.5 * (1.0 + rho_low()) + rho_half() * std::sin(angle(x));
   }
-  double rho_low() const {
-    return structure_ == Structure::ar1 ? -1.0 : -1.0 / (p_ - 1);
-  }
+  double rho_low() const { return structure_ == Structure::ar1 ? -1.0 : -1.0 / (p_ - 1); }
   double rho_slope(const double* x) const { return rho_half() * std::cos(angle(x)); }
 
  private:
@@ -256,7 +263,7 @@ class CovarianceBlock {
       // rho sqrt((1 - rho) / (u_{j-1} u_j)) below it; sqrt(1 - rho) and sqrt(u_{p-1}) are sine and
       // cosine of pi/4 - r/2.
       const double half = 0.25 * M_PI - 0.5 * angle(x), width = 1.0 - rho_low();
-      const double root = std::sqrt(width) * std::sin(half);           // sqrt(1 - rho)
+      const double root = std::sqrt(width) * std::sin(half);  // sqrt(1 - rho)
       const double droot = -0.5 * std::sqrt(width) * std::cos(half);
       const double last = std::sqrt((p_ - 1) * width) * std::cos(half);  // sqrt(1 + (p-1) rho)
       const double dlast = 0.5 * std::sqrt((p_ - 1) * width) * std::sin(half);

@@ -14,8 +14,8 @@ namespace partialpool {
 // A block of rows in standardised coordinates, already times sqrt(weight).
 struct RowBlock {
   Eigen::Index first = 0, rows = 0;
-  Eigen::MatrixXd xy;                // rows x m, [X~ y~]
-  std::vector<Eigen::MatrixXd> z;    // per user term
+  Eigen::MatrixXd xy;              // rows x m, [X~ y~]
+  std::vector<Eigen::MatrixXd> z;  // per user term
 };
 
 // A = [Z X y]' W [Z X y] by blocks (ALGORITHMS 1.3). Z is never built; rows arrive in blocks, in
@@ -121,7 +121,8 @@ class CrossProducts {
  private:
   PairTable& pair(int a, int b) { return pairs_[pair_index(a, b)]; }
   std::size_t pair_index(int a, int b) const {
-    return static_cast<std::size_t>(a) * n_terms_ - static_cast<std::size_t>(a) * (a + 1) / 2 + b - a - 1;
+    return static_cast<std::size_t>(a) * n_terms_ - static_cast<std::size_t>(a) * (a + 1) / 2 + b -
+           a - 1;
   }
 
   // Row-major copies: the inner loops walk along one row.

@@ -12,7 +12,6 @@
 // std::bad_alloc when a workspace has to grow.
 
 #include <Eigen/Core>
-
 #include <algorithm>
 #include <cmath>
 
@@ -46,8 +45,7 @@ inline void solve_lower_transposed(ConstMatrixRef l, MatrixRef b, Workspace& wor
 inline void syrk_subtract_lower(MatrixRef c, ConstMatrixRef a, Workspace& workspace);
 
 // C -= A B'.
-inline void gemm_subtract_nt(MatrixRef c, ConstMatrixRef a, ConstMatrixRef b,
-                             Workspace& workspace);
+inline void gemm_subtract_nt(MatrixRef c, ConstMatrixRef a, ConstMatrixRef b, Workspace& workspace);
 
 // C += alpha op(A) op(B), op the transpose where asked for.
 inline void gemm_add(MatrixRef c, double alpha, ConstMatrixRef a, bool transpose_a,
@@ -70,7 +68,9 @@ constexpr Index plain_width = 2;
 constexpr Index plain_triangle = 8;
 constexpr Index plain_right_sides = 4;
 
-inline Block block_of(MatrixRef& m) { return Block{m.data(), m.outerStride()}; }
+inline Block block_of(MatrixRef& m) {
+  return Block{m.data(), m.outerStride()};
+}
 
 // First half of a recursion: about n / 2, a multiple of `unit`, less than n if n > unit.
 inline Index first_half(Index n, Index unit) {
@@ -285,8 +285,8 @@ inline void multiply_left(Block t, Index size, Block b, Index columns, Workspace
   const Index half = first_half(size, block_depth);
   const Block low = b.at(half, 0);
   multiply_left(t.at(half, half), size - half, low, columns, workspace);
-  multiply(low, Product{size - half, columns, half, 1.0}, as_stored(t.at(half, 0)),
-           as_transpose(b), workspace);
+  multiply(low, Product{size - half, columns, half, 1.0}, as_stored(t.at(half, 0)), as_transpose(b),
+           workspace);
   multiply_left(t, half, b, columns, workspace);
 }
 
@@ -308,8 +308,7 @@ inline void multiply_left_transposed(Block t, Index size, Block b, Index columns
 }
 
 // B <- -B T with T lower triangular.
-inline void multiply_right_negated(Block b, Index rows, Block t, Index size,
-                                   Workspace& workspace) {
+inline void multiply_right_negated(Block b, Index rows, Block t, Index size, Workspace& workspace) {
   if (size <= block_depth) {
     Product product{rows, size, size, -1.0};
     product.overwrite = true;
@@ -319,8 +318,8 @@ inline void multiply_right_negated(Block b, Index rows, Block t, Index size,
   const Index half = first_half(size, block_depth);
   const Block right = b.at(0, half);
   multiply_right_negated(b, rows, t, half, workspace);
-  multiply(b, Product{rows, half, size - half, -1.0}, as_stored(right),
-           as_transpose(t.at(half, 0)), workspace);
+  multiply(b, Product{rows, half, size - half, -1.0}, as_stored(right), as_transpose(t.at(half, 0)),
+           workspace);
   multiply_right_negated(right, rows, t.at(half, half), size - half, workspace);
 }
 
@@ -418,8 +417,7 @@ inline void solve_lower_transposed(ConstMatrixRef l, MatrixRef b, Workspace& wor
   if (b.cols() <= detail::plain_right_sides || l.rows() <= detail::plain_triangle) {
     detail::solve_plain_transposed(l.data(), l.outerStride(), l.rows(), block, b.cols());
   } else {
-    detail::solve_block_transposed(l.data(), l.outerStride(), l.rows(), block, b.cols(),
-                                   workspace);
+    detail::solve_block_transposed(l.data(), l.outerStride(), l.rows(), block, b.cols(), workspace);
   }
 }
 
@@ -439,13 +437,13 @@ inline void gemm_add(MatrixRef c, double alpha, ConstMatrixRef a, bool transpose
                      ConstMatrixRef b, bool transpose_b, Workspace& workspace) {
   using detail::as_stored;
   using detail::as_transpose;
-  const Operand left = transpose_a ? as_transpose(a.data(), a.outerStride())
-                                   : as_stored(a.data(), a.outerStride());
-  const Operand right = transpose_b ? as_stored(b.data(), b.outerStride())
-                                    : as_transpose(b.data(), b.outerStride());
+  const Operand left =
+      transpose_a ? as_transpose(a.data(), a.outerStride()) : as_stored(a.data(), a.outerStride());
+  const Operand right =
+      transpose_b ? as_stored(b.data(), b.outerStride()) : as_transpose(b.data(), b.outerStride());
   const Index depth = transpose_a ? a.rows() : a.cols();
-  detail::multiply_any(detail::block_of(c), detail::Product{c.rows(), c.cols(), depth, alpha},
-                       left, right, workspace);
+  detail::multiply_any(detail::block_of(c), detail::Product{c.rows(), c.cols(), depth, alpha}, left,
+                       right, workspace);
 }
 
 }  // namespace dense

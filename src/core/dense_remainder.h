@@ -15,7 +15,7 @@ namespace partialpool {
 class DenseRemainder : public Remainder {
  public:
   DenseRemainder(const CrossProducts& a, const Coupling& coupling)
-      : coupling_(coupling), q_(coupling.q), l_(q_, q_) {
+      : coupling_(coupling), q_(coupling.q) {
     for (int t = 0; t < a.n_terms(); ++t) p_.push_back(a.terms()[t].p);
     is_heavy_.assign(coupling.levels(), 0);
     if (q_ <= 256) return;
@@ -25,13 +25,17 @@ class DenseRemainder : public Remainder {
         heavy_.push_back(j);
       }
     if (!heavy_.empty())
-      panel_ = Eigen::MatrixXd::Zero(q_, std::max<Eigen::Index>(1, panel_columns / coupling.p1) * coupling.p1);
+      panel_ = Eigen::MatrixXd::Zero(
+          q_, std::max<Eigen::Index>(1, panel_columns / coupling.p1) * coupling.p1);
   }
 
   const char* storage() const override { return "dense"; }
+  double memory() const override {
+    return 16.0 * static_cast<double>(q_) * static_cast<double>(q_);
+  }
 
   void assemble(const CrossProducts& a, const std::vector<Eigen::MatrixXd>& lambda) override {
-    l_.setZero();
+    l_.setZero(q_, q_);  // allocated here: the caller has had time to say how much it takes
     for (int t = 1; t < a.n_terms(); ++t) {
       const int p = p_[t];
       for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level) {
@@ -58,9 +62,12 @@ class DenseRemainder : public Remainder {
     });
     for_each_part([&](Eigen::Index j, std::size_t k0, std::size_t k1) {
       const double* ej = e + coupling_.start[j] * coupling_.p1;
-      if (coupling_.p1 == 1) scatter<1>(j, ej, k0, k1);
-      else if (coupling_.p1 == 2) scatter<2>(j, ej, k0, k1);
-      else scatter<0>(j, ej, k0, k1);
+      if (coupling_.p1 == 1)
+        scatter<1>(j, ej, k0, k1);
+      else if (coupling_.p1 == 2)
+        scatter<2>(j, ej, k0, k1);
+      else
+        scatter<0>(j, ej, k0, k1);
     });
   }
 
@@ -91,13 +98,16 @@ class DenseRemainder : public Remainder {
     for_each_part([&](Eigen::Index j, std::size_t k0, std::size_t k1) {
       const double* ej = e + coupling_.start[j] * p1;
       double* n = product_.data() + coupling_.start[j] * p1;
-      if (p1 == 1) gather<1>(j, ej, n, k0, k1);
-      else gather<0>(j, ej, n, k0, k1);
+      if (p1 == 1)
+        gather<1>(j, ej, n, k0, k1);
+      else
+        gather<0>(j, ej, n, k0, k1);
     });
   }
 
   void multiply(Eigen::Index j, const double*, double* n) const override {
-    std::copy_n(product_.data() + coupling_.start[j] * coupling_.p1, coupling_.count(j) * coupling_.p1, n);
+    std::copy_n(product_.data() + coupling_.start[j] * coupling_.p1,
+                coupling_.count(j) * coupling_.p1, n);
   }
 
   void diagonal_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const override {
@@ -136,7 +146,8 @@ class DenseRemainder : public Remainder {
   // columns of S after the other: a group stays in the cache while all levels pass over it.
   template <class F>
   void for_each_part(F&& f) {
-    const Eigen::Index width = std::max<Eigen::Index>(8, cache_bytes / (8 * std::max<Eigen::Index>(q_, 1)));
+    const Eigen::Index width =
+        std::max<Eigen::Index>(8, cache_bytes / (8 * std::max<Eigen::Index>(q_, 1)));
     next_.assign(coupling_.levels(), 0);
     for (Eigen::Index c1 = width; c1 < q_ + width; c1 += width)
       for (Eigen::Index j = 0; j < coupling_.levels(); ++j) {
@@ -227,8 +238,8 @@ class DenseRemainder : public Remainder {
   std::vector<int> p_;
   Eigen::MatrixXd l_, t_, panel_;
   std::vector<int> heavy_;
-  std::vector<char> is_heavy_;    // 1 for the levels in heavy_
-  std::vector<double> product_;   // T[r_j, r_j] E_j of all levels
+  std::vector<char> is_heavy_;   // 1 for the levels in heavy_
+  std::vector<double> product_;  // T[r_j, r_j] E_j of all levels
   std::vector<std::size_t> next_;
   dense::Workspace workspace_;
 };

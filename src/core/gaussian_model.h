@@ -39,6 +39,17 @@ class GaussianModel {
   Profiled& profiled() { return *profiled_; }
   bool ready() const { return profiled_ != nullptr; }
 
+  // Standard deviations 1 in standardised coordinates; correlations a given part of their limits.
+  Eigen::VectorXd unit_start(double part) const {
+    Eigen::VectorXd x(n_parameters(data_));
+    for (const Term& term : terms_)
+      for_each_block(data_, term, [&](const CovarianceBlock& b, int at, int) {
+        const double rho = b.correlated() ? (part > 0.0 ? part : -part * b.rho_low()) : 0.0;
+        x.segment(at, b.n_parameters()) = b.parameters(Eigen::VectorXd::Ones(b.size()), rho);
+      });
+    return x;
+  }
+
   // Constant that turns the standardised criterion into the user's.
   double criterion_shift() const {
     double shift = 2.0 * profiled_->nu() * standard_->log_scale() - standard_->sum_log_weights();
@@ -47,13 +58,35 @@ class GaussianModel {
   }
   double value(const Eigen::VectorXd& x) { return profiled_->value(x) + criterion_shift(); }
   Eigen::VectorXd start() const { return mivque_start(data_, *a_); }
+  // The criterion may have several minima, one of them on the boundary: an optimum that is singular
+  // or was not reached, and any with a correlation parameter, is compared with those reached from
+  // other starts. The model is left evaluated at the best.
   Optimum optimise(const Eigen::VectorXd& start, const NewtonControl& control) {
     if (standard_->relative_residual() < 1e-13) {
       Optimum exact;
       exact.status = "exact";
       return exact;
     }
-    return newton(*profiled_, start, control);
+    Optimum best = newton(*profiled_, start, control);
+    bool correlated = false;
+    for (const UserTerm& t : data_.terms) correlated = correlated || t.block.correlated();
+    const bool failed = best.status != "converged";
+    if (best.status == "no variance" || start.size() == 0) return best;
+    if (!failed && best.null_sets.empty() && !correlated) return best;
+    std::vector<Eigen::VectorXd> others = {unit_start(0.5)};
+    if (correlated) others.push_back(unit_start(-0.5));
+    if (failed) others.push_back(this->start());
+    for (const Eigen::VectorXd& other : others) {
+      const Optimum candidate = newton(*profiled_, other, control);
+      const double gain = best.value - candidate.value;
+      const double tie =
+          std::isfinite(best.value) ? 1e-9 * (1.0 + 1e-3 * std::fabs(best.value)) : 0.0;
+      const bool finishes = best.status != "converged" && candidate.status == "converged";
+      if (!std::isfinite(candidate.value)) continue;
+      if (!std::isfinite(best.value) || gain > tie || (finishes && gain > -tie)) best = candidate;
+    }
+    profiled_->value(best.x);
+    return best;
   }
 
   // Parameters of the optimiser from theta: by user term, us: lower triangle of Lambda by column;
@@ -103,7 +136,8 @@ class GaussianModel {
       for_each_block(data_, term, [&](const CovarianceBlock& b, int at, int) {
         const int user = term.members[member++];
         const Eigen::MatrixXd& c = standard_->z_factor(user);
-        const Eigen::MatrixXd l = c.transpose().triangularView<Eigen::Upper>().solve(b.lambda(x.data() + at));
+        const Eigen::MatrixXd l =
+            c.transpose().triangularView<Eigen::Upper>().solve(b.lambda(x.data() + at));
         out[user] = b.structure() == Structure::unstructured ? lower_factor(l) : l;
         if (b.structure() == Structure::diagonal) out[user] = l.cwiseAbs();
         if (b.correlated() && b.homogeneous() && x[at] < 0.0) out[user] = -l;
@@ -117,7 +151,9 @@ class GaussianModel {
     std::vector<int> at(data_.terms.size());
     for (const Term& term : terms_) {
       std::size_t member = 0;
-      for_each_block(data_, term, [&](const CovarianceBlock&, int from, int) { at[term.members[member++]] = from; });
+      for_each_block(data_, term, [&](const CovarianceBlock&, int from, int) {
+        at[term.members[member++]] = from;
+      });
     }
     for (std::size_t t = 0; t < data_.terms.size(); ++t) {
       const CovarianceBlock& b = data_.terms[t].block;
@@ -162,8 +198,10 @@ class GaussianModel {
           return;
         }
         const Eigen::VectorXd by_scale = b.scale_gradient(x.data() + from, block);
-        if (b.homogeneous()) o[0] = c(0, 0) * by_scale.sum();
-        else Eigen::Map<Eigen::VectorXd>(o, p) = c.diagonal().cwiseProduct(by_scale);
+        if (b.homogeneous())
+          o[0] = c(0, 0) * by_scale.sum();
+        else
+          Eigen::Map<Eigen::VectorXd>(o, p) = c.diagonal().cwiseProduct(by_scale);
         if (!b.correlated()) return;
         const double slope = b.rho_slope(x.data() + from);
         o[k] = std::fabs(slope) > 1e-7 ? by_x[from + k] / slope : 0.0;
@@ -177,9 +215,11 @@ class GaussianModel {
   // (X'V^-1 X)^-1, so that vcov(beta) = sigma^2 times it. X is in the user's coordinates.
   Eigen::MatrixXd vcov_unscaled() const {
     const int p = standard_->columns();
-    const Eigen::MatrixXd root =
-        profiled_->factor().border_factor().topLeftCorner(p, p).triangularView<Eigen::Lower>().solve(
-            Eigen::MatrixXd(standard_->beta_map().transpose()));
+    const Eigen::MatrixXd root = profiled_->factor()
+                                     .border_factor()
+                                     .topLeftCorner(p, p)
+                                     .triangularView<Eigen::Lower>()
+                                     .solve(Eigen::MatrixXd(standard_->beta_map().transpose()));
     return root.transpose() * root;
   }
   // Conditional modes b of each user term, p x J, levels in the user's order.

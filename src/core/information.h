@@ -33,7 +33,8 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
   Eigen::MatrixXd products = Eigen::MatrixXd::Zero(k, k);
   for (int h = 0; h < k; ++h) {
     const int t = f.term[h];
-    fixed.col(h).noalias() = a.border(t).topRows(px) * Eigen::Map<const Eigen::VectorXd>(f.v[h].data(), f.v[h].size());
+    fixed.col(h).noalias() =
+        a.border(t).topRows(px) * Eigen::Map<const Eigen::VectorXd>(f.v[h].data(), f.v[h].size());
     if (t == 0) continue;
     const int p = a.terms()[t].p;
     for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level)
@@ -49,10 +50,12 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
           const Eigen::Map<const Eigen::MatrixXd> b(cells.values(c), p_hi, p_lo);
           const int other = cells.second(c);
           if (t == lo)
-            trailing.col(h).segment(coupling.offset[hi] + static_cast<Eigen::Index>(other) * p_hi, p_hi)
+            trailing.col(h)
+                .segment(coupling.offset[hi] + static_cast<Eigen::Index>(other) * p_hi, p_hi)
                 .noalias() += b * f.v[h].col(level);
           else
-            trailing.col(h).segment(coupling.offset[lo] + static_cast<Eigen::Index>(level) * p_lo, p_lo)
+            trailing.col(h)
+                .segment(coupling.offset[lo] + static_cast<Eigen::Index>(level) * p_lo, p_lo)
                 .noalias() += b.transpose() * f.v[h].col(other);
         }
     }
@@ -73,7 +76,8 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
       for (int t = 1; t < a.n_terms(); ++t) {
         const PairTable& cells = a.pair(0, t);
         const int p = a.terms()[t].p;
-        for (std::size_t c = cells.begin(static_cast<int>(j)); c < cells.end(static_cast<int>(j)); ++c) {
+        for (std::size_t c = cells.begin(static_cast<int>(j)); c < cells.end(static_cast<int>(j));
+             ++c) {
           const double* b = cells.values(c);
           const Eigen::Index level = cells.second(c), at = coupling.offset[t] + level * p;
           for (int h = 0; h < k; ++h) {
@@ -118,7 +122,8 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
       const int p = a.terms()[t].p;
       for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level) {
         const Eigen::Index at = coupling.offset[t] + level * p;
-        rhs.middleRows(at, p).noalias() = factor.lambda()[t].transpose() * trailing.middleRows(at, p);
+        rhs.middleRows(at, p).noalias() =
+            factor.lambda()[t].transpose() * trailing.middleRows(at, p);
       }
     }
     rhs -= handed;
@@ -133,7 +138,8 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
 
 // J' (F'PF / sigma^2 - d d' / (nu sigma^4)) J, over the optimiser's parameters.
 inline Eigen::MatrixXd average_information(BlockCholesky& factor, const Solution& s,
-                                           const ModelData& data, const Eigen::VectorXd& x, double nu) {
+                                           const ModelData& data, const Eigen::VectorXd& x,
+                                           double nu) {
   const CrossProducts& a = factor.cross_products();
   const double sigma2 = s.r2 / nu;
   WorkingVariables f;
@@ -150,7 +156,8 @@ inline Eigen::MatrixXd average_information(BlockCholesky& factor, const Solution
         f.term.push_back(t);
         f.v.push_back(std::move(v));
       }
-      const Eigen::Index rows = jacobian.rows(), more = static_cast<Eigen::Index>(directions.size());
+      const Eigen::Index rows = jacobian.rows(),
+                         more = static_cast<Eigen::Index>(directions.size());
       jacobian.conservativeResize(rows + more, Eigen::NoChange);
       jacobian.bottomRows(more).setZero();
       jacobian.block(rows, at, more, b.n_parameters()) = b.direction_jacobian(x.data() + at);

@@ -10,7 +10,6 @@
 // depth". Strides and the part of an operand that counts make transposes and triangles of it.
 
 #include <Eigen/Core>
-
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -135,14 +134,13 @@ inline void pack_panel(const Operand& operand, Index row, Index rows, Index firs
 // loops over arrays of them, which would leave the arrays in memory; hence the macros. Memory is
 // read and written through element-aligned vector types; a vector never crosses a call. The
 // vector types are those of GCC and Clang, with which R is built everywhere.
-#define PARTIALPOOL_VECTOR(name, bytes)                                     \
-  typedef double name __attribute__((vector_size(bytes)));                  \
+#define PARTIALPOOL_VECTOR(name, bytes)                    \
+  typedef double name __attribute__((vector_size(bytes))); \
   typedef double name##Unaligned __attribute__((vector_size(bytes), aligned(8), may_alias))
 
 #define PARTIALPOOL_LOAD(V, pointer) (*reinterpret_cast<const V##Unaligned*>(pointer))
 
-#define PARTIALPOOL_UPDATE(V, pointer)                                      \
-  (*reinterpret_cast<V##Unaligned*>(pointer))
+#define PARTIALPOOL_UPDATE(V, pointer) (*reinterpret_cast<V##Unaligned*>(pointer))
 
 #define PARTIALPOOL_DECLARE_2(V, j) V c0##j = {}, c1##j = {};
 #define PARTIALPOOL_DECLARE_3(V, j) V c0##j = {}, c1##j = {}, c2##j = {};
@@ -155,37 +153,34 @@ inline void pack_panel(const Operand& operand, Index row, Index rows, Index firs
   c1##j += a1 * b[j];            \
   c2##j += a2 * b[j];
 
-#define PARTIALPOOL_STORE_2(V, j)                                           \
-  PARTIALPOOL_UPDATE(V, c + j * stride) += c0##j * alpha;                   \
+#define PARTIALPOOL_STORE_2(V, j)                         \
+  PARTIALPOOL_UPDATE(V, c + j * stride) += c0##j * alpha; \
   PARTIALPOOL_UPDATE(V, c + j * stride + width) += c1##j * alpha;
-#define PARTIALPOOL_STORE_3(V, j)                                           \
-  PARTIALPOOL_STORE_2(V, j)                                                 \
+#define PARTIALPOOL_STORE_3(V, j) \
+  PARTIALPOOL_STORE_2(V, j)       \
   PARTIALPOOL_UPDATE(V, c + j * stride + 2 * width) += c2##j * alpha;
 
-#define PARTIALPOOL_FETCH(V, j)         \
+#define PARTIALPOOL_FETCH(V, j)          \
   __builtin_prefetch(c + j * stride, 1); \
   __builtin_prefetch(c + j * stride + rows - 1, 1);
 
 #define PARTIALPOOL_COLUMNS_4(action, V) action(V, 0) action(V, 1) action(V, 2) action(V, 3)
-#define PARTIALPOOL_COLUMNS_8(action, V)                                    \
+#define PARTIALPOOL_COLUMNS_8(action, V) \
   PARTIALPOOL_COLUMNS_4(action, V) action(V, 4) action(V, 5) action(V, 6) action(V, 7)
 
 // C (vectors * width rows, N columns) += alpha * A B' with packed A and B.
-#define PARTIALPOOL_TILE(V, vectors, N, load_a)                             \
-  constexpr Index width = sizeof(V) / sizeof(double);                       \
-  constexpr Index rows = vectors * width;                                   \
-  PARTIALPOOL_COLUMNS_##N(PARTIALPOOL_FETCH, V)                             \
-  PARTIALPOOL_COLUMNS_##N(PARTIALPOOL_DECLARE_##vectors, V)                 \
-  for (Index k = 0; k < depth; ++k) {                                       \
-    load_a(V)                                                               \
-    PARTIALPOOL_COLUMNS_##N(PARTIALPOOL_STEP_##vectors, V)                  \
-    a += rows;                                                              \
-    b += N;                                                                 \
-  }                                                                         \
+#define PARTIALPOOL_TILE(V, vectors, N, load_a)                                 \
+  constexpr Index width = sizeof(V) / sizeof(double);                           \
+  constexpr Index rows = vectors * width;                                       \
+  PARTIALPOOL_COLUMNS_##N(PARTIALPOOL_FETCH, V) PARTIALPOOL_COLUMNS_##N(        \
+      PARTIALPOOL_DECLARE_##vectors, V) for (Index k = 0; k < depth; ++k) {     \
+    load_a(V) PARTIALPOOL_COLUMNS_##N(PARTIALPOOL_STEP_##vectors, V) a += rows; \
+    b += N;                                                                     \
+  }                                                                             \
   PARTIALPOOL_COLUMNS_##N(PARTIALPOOL_STORE_##vectors, V)
 
-#define PARTIALPOOL_ROWS_2(V)               \
-  const V a0 = PARTIALPOOL_LOAD(V, a);      \
+#define PARTIALPOOL_ROWS_2(V)          \
+  const V a0 = PARTIALPOOL_LOAD(V, a); \
   const V a1 = PARTIALPOOL_LOAD(V, a + width);
 #define PARTIALPOOL_ROWS_3(V) \
   PARTIALPOOL_ROWS_2(V)       \
@@ -241,14 +236,14 @@ PARTIALPOOL_VECTOR(Vector4, 32);
 PARTIALPOOL_VECTOR(Vector8, 64);
 
 __attribute__((target("avx2,fma"))) inline void tile_avx2(Index depth, const double* a,
-                                                          const double* b, double alpha,
-                                                          double* c, Index stride) {
+                                                          const double* b, double alpha, double* c,
+                                                          Index stride) {
   PARTIALPOOL_TILE(Vector4, 3, 4, PARTIALPOOL_ROWS_3)
 }
 
 __attribute__((target("avx512f"))) inline void tile_avx512(Index depth, const double* a,
-                                                           const double* b, double alpha,
-                                                           double* c, Index stride) {
+                                                           const double* b, double alpha, double* c,
+                                                           Index stride) {
   PARTIALPOOL_TILE(Vector8, 3, 8, PARTIALPOOL_ROWS_3)
 }
 #endif
@@ -317,19 +312,19 @@ inline Level active_level() {
 
 inline const KernelSet& active_kernels() {
   using namespace detail;
-  static constexpr KernelSet generic{generic_rows,
-                                     generic_columns,
-                                     120,
-                                     tile_generic,
-                                     pack_panel<generic_rows>,
-                                     pack_panel<generic_columns>};
+  static constexpr KernelSet generic{
+      generic_rows, generic_columns,          120,
+      tile_generic, pack_panel<generic_rows>, pack_panel<generic_columns>};
 #ifdef PARTIALPOOL_X86_LEVELS
   static constexpr KernelSet avx2{12, 4, 120, tile_avx2, pack_panel<12>, pack_panel<4>};
   static constexpr KernelSet avx512{24, 8, 240, tile_avx512, pack_panel<24>, pack_panel<8>};
   switch (active_level()) {
-    case Level::avx512: return avx512;
-    case Level::avx2: return avx2;
-    case Level::generic: break;
+    case Level::avx512:
+      return avx512;
+    case Level::avx2:
+      return avx2;
+    case Level::generic:
+      break;
   }
 #endif
   return generic;
@@ -387,7 +382,9 @@ inline Operand as_transpose(Block b, Part part = Part::full) {
   return as_transpose(b.data, b.stride, part);
 }
 
-inline Index round_up(Index n, Index unit) { return (n + unit - 1) / unit * unit; }
+inline Index round_up(Index n, Index unit) {
+  return (n + unit - 1) / unit * unit;
+}
 
 // Length of the pieces when n is cut into equal parts of at most `limit`.
 inline Index even_piece(Index n, Index limit) {
@@ -437,8 +434,7 @@ inline void multiply_block(const PackedDepths& packed, const double* packed_a, I
         counted_depths(packed.part_b, column + j, tile_columns, packed.first, packed.depth);
     for (Index i = 0; i < rows; i += set.tile_rows) {
       const Index tile_rows = std::min(set.tile_rows, rows - i);
-      const Index diagonal =
-          packed.product.lower_only ? row + i - column - j : set.tile_columns;
+      const Index diagonal = packed.product.lower_only ? row + i - column - j : set.tile_columns;
       if (diagonal + tile_rows <= 0) continue;
       const DepthRange range_a =
           counted_depths(packed.part_a, row + i, tile_rows, packed.first, packed.depth);
@@ -460,8 +456,7 @@ inline void multiply_block(const PackedDepths& packed, const double* packed_a, I
   }
 }
 
-inline void set_zero(Block c, Index row, Index rows, Index column, Index columns,
-                     bool lower_only) {
+inline void set_zero(Block c, Index row, Index rows, Index column, Index columns, bool lower_only) {
   for (Index j = 0; j < columns; ++j) {
     const Index above = lower_only ? std::max<Index>(0, column + j - row) : 0;
     if (above < rows) std::fill_n(c.data + above + j * c.stride, rows - above, 0.0);

@@ -11,8 +11,8 @@
 
 namespace partialpool {
 
-// MIVQUE(0): variance components by one linear system, from the cross-products alone (ALGORITHMS 5).
-// One component for each (term, z column); returns their ratios to the residual variance.
+// MIVQUE(0): variance components by one linear system, from the cross-products alone (ALGORITHMS
+// 5). One component for each (term, z column); returns their ratios to the residual variance.
 inline std::vector<Eigen::VectorXd> mivque0(const CrossProducts& a, Eigen::Index n) {
   const int px = a.p_x(), terms = a.n_terms();
   std::vector<int> first(terms + 1, 0);
@@ -51,7 +51,8 @@ inline std::vector<Eigen::VectorXd> mivque0(const CrossProducts& a, Eigen::Index
       const auto xj = x[t].middleCols(static_cast<Eigen::Index>(j) * p, p);
       for (int i = 0; i < p; ++i)
         for (int k = 0; k <= i; ++k)
-          squares(first[t] + i, first[t] + k) += cell(a.diagonal(t, j)(i, k), xj.col(i).dot(xj.col(k)));
+          squares(first[t] + i, first[t] + k) +=
+              cell(a.diagonal(t, j)(i, k), xj.col(i).dot(xj.col(k)));
     }
     for (int s = 0; s < t; ++s) {
       const PairTable& cells = a.pair(s, t);

@@ -12,7 +12,7 @@ namespace partialpool {
 struct GroupingFactor {
   const int* codes = nullptr;  // n entries, 1..levels
   int levels = 0;
-  std::vector<int> rank;       // level -> position by decreasing frequency; empty: as given
+  std::vector<int> rank;  // level -> position by decreasing frequency; empty: as given
   int level(Eigen::Index row) const {
     const int code = codes[row] - 1;
     return rank.empty() ? code : rank[code];
@@ -21,7 +21,7 @@ struct GroupingFactor {
 
 // One (lhs | group) term as the user wrote it.
 struct UserTerm {
-  int factor = 0;                 // index into ModelData::factors
+  int factor = 0;                                      // index into ModelData::factors
   Eigen::Map<const Eigen::MatrixXd> z{nullptr, 0, 0};  // n x p, or empty for an intercept
   CovarianceBlock block{Structure::unstructured, false, 1};
   bool intercept_only() const { return z.cols() == 0; }
@@ -44,11 +44,11 @@ struct ModelData {
 // All user terms on one grouping factor: one term with a block diagonal Lambda.
 struct Term {
   int factor = 0;
-  int p = 0;                      // columns per level
+  int p = 0;  // columns per level
   int levels = 0;
-  std::vector<int> members;       // user terms, in order
-  std::vector<int> starts;        // first column of each member
-  int first_parameter = 0;        // in the optimiser's vector
+  std::vector<int> members;  // user terms, in order
+  std::vector<int> starts;   // first column of each member
+  int first_parameter = 0;   // in the optimiser's vector
   Eigen::Index size() const { return static_cast<Eigen::Index>(p) * levels; }
 };
 

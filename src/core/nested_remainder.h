@@ -28,7 +28,8 @@ class NestedRemainder : public Remainder {
     const Eigen::MatrixXd& l = lambda[1];
     if (p_ == 1) {
       const double scale = l(0, 0) * l(0, 0);
-      for (Eigen::Index k = 0; k < coupling_.q; ++k) l_(0, k) = scale * a.diagonal(1, k)(0, 0) + 1.0;
+      for (Eigen::Index k = 0; k < coupling_.q; ++k)
+        l_(0, k) = scale * a.diagonal(1, k)(0, 0) + 1.0;
       return;
     }
     for (Eigen::Index k = 0; k < levels(); ++k) {

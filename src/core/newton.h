@@ -15,7 +15,7 @@
 namespace partialpool {
 
 struct NewtonControl {
-  double tolerance = 1e-8;   // predicted gain still to be had, in units of the criterion
+  double tolerance = 1e-8;  // predicted gain still to be had, in units of the criterion
   int max_iterations = 100;
   // Called once an iteration with (iteration, criterion, predicted gain); may throw to interrupt.
   std::function<void(int, double, double)> monitor;
@@ -27,7 +27,8 @@ struct Optimum {
   double decrement = 0.0;       // predicted gain at x
   double min_eigenvalue = 0.0;  // of the Hessian model on the identified directions
   int iterations = 0;
-  std::string status;           // converged | no descent | iteration limit | no variance | exact | not finite
+  std::string
+      status;  // converged | no descent | iteration limit | no variance | exact | not finite
   std::vector<NullSet> null_sets;
   std::vector<int> undetermined;  // user terms with a covariance that the data do not determine
   std::vector<double> trace;
@@ -51,8 +52,10 @@ inline Eigen::VectorXd restricted_step(const Eigen::VectorXd& gamma, const Eigen
   return step(hi);
 }
 
-inline double noise(const Profiled& f, double value) {
-  return 1e-12 * (std::fabs(value) + f.nu());
+// What rounding leaves uncertain of the criterion. r^2 is a difference of numbers of size n, so the
+// criterion is known the less the smaller the residual variance is beside that of the response.
+inline double noise(Profiled& f, double value) {
+  return 1e-12 * (std::fabs(value) + f.nu()) + 1e-15 * f.nu() / f.sigma2();
 }
 
 // Hessian by central differences of the exact gradient.
@@ -111,14 +114,14 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
   }
   if (start.size() == 0) {  // no random terms
     out.trace.push_back(out.value);
-    out.status = f.sigma2() < 1e-14 ? "no variance" : "converged";
+    out.status = f.sigma2() < 1e-13 ? "no variance" : "converged";
     return out;
   }
   double radius = 1.0;
   int reopened = 0;
   while (true) {
     out.trace.push_back(out.value);
-    if (f.sigma2() < 1e-14) {  // the response has variance 1 here: nothing is left for the residual
+    if (f.sigma2() < 1e-13) {  // the response has variance 1 here: nothing is left for the residual
       out.status = "no variance";
       return out;
     }
@@ -161,7 +164,7 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
       continue;
     }
     // A residual variance that is all rounding: the search wanders in the noise of r^2.
-    const bool exhausted = f.sigma2() < 1e-8;
+    const bool exhausted = f.sigma2() < 1e-12;
     if (out.iterations++ >= control.max_iterations) {
       out.status = exhausted ? "no variance" : "iteration limit";
       return out;
@@ -188,7 +191,7 @@ inline Optimum newton(Profiled& f, const Eigen::VectorXd& start, const NewtonCon
     if (!accepted) {
       f.value(out.x);
       // Below the precision of the criterion no step can show its gain: that is an optimum too.
-      if (out.decrement <= noise(f, out.value) && finish(f, out)) return out;
+      if (!exhausted && out.decrement <= noise(f, out.value) && finish(f, out)) return out;
       out.status = exhausted ? "no variance" : "no descent";
       return out;
     }

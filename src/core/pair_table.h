@@ -23,7 +23,8 @@ class PairTable {
     const std::uint64_t key = make_key(first, second);
     std::size_t at = hash(key);
     while (index_[at].slot >= 0) {
-      if (index_[at].key == key) return &values_[static_cast<std::size_t>(index_[at].slot) * per_cell_];
+      if (index_[at].key == key)
+        return &values_[static_cast<std::size_t>(index_[at].slot) * per_cell_];
       at = (at + 1) & mask_;
     }
     const std::int64_t slot = static_cast<std::int64_t>(keys_.size());

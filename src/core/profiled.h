@@ -64,8 +64,8 @@ class Profiled {
     for (int t = 0; t < a_.n_terms(); ++t)
       for_each_block(data_, a_.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
         const int p = b.size();
-        const Eigen::MatrixXd d = variance_derivative(g[t].block(start, start, p, p),
-                                                      factor_.lambda()[t].block(start, start, p, p));
+        const Eigen::MatrixXd d = variance_derivative(
+            g[t].block(start, start, p, p), factor_.lambda()[t].block(start, start, p, p));
         const int k = b.n_parameters();
         b.add_second_order(x_.data() + at, d, h.block(at, at, k, k));
       });
@@ -73,9 +73,11 @@ class Profiled {
   }
 
   // D = 1/2 G Lambda^-1, the derivative by Sigma on the range of Lambda.
-  static Eigen::MatrixXd variance_derivative(const Eigen::MatrixXd& g, const Eigen::MatrixXd& lambda) {
+  static Eigen::MatrixXd variance_derivative(const Eigen::MatrixXd& g,
+                                             const Eigen::MatrixXd& lambda) {
     if (lambda.rows() == 1)
-      return Eigen::MatrixXd::Constant(1, 1, std::fabs(lambda(0, 0)) > 1e-150 ? 0.5 * g(0, 0) / lambda(0, 0) : 0.0);
+      return Eigen::MatrixXd::Constant(
+          1, 1, std::fabs(lambda(0, 0)) > 1e-150 ? 0.5 * g(0, 0) / lambda(0, 0) : 0.0);
     const Eigen::JacobiSVD<Eigen::MatrixXd> svd(lambda, Eigen::ComputeFullU | Eigen::ComputeFullV);
     const Eigen::VectorXd w = svd.singularValues();
     const double cut = 1e-11 * std::max(w[0], 1e-300);
@@ -86,7 +88,8 @@ class Profiled {
         inverse[i] = 1.0 / w[i];
         range[i] = 1.0;
       }
-    const Eigen::MatrixXd half = 0.5 * g * svd.matrixV() * inverse.asDiagonal() * svd.matrixU().transpose();
+    const Eigen::MatrixXd half =
+        0.5 * g * svd.matrixV() * inverse.asDiagonal() * svd.matrixU().transpose();
     if (range.minCoeff() > 0.0) return 0.5 * (half + half.transpose());
     const Eigen::MatrixXd onto = svd.matrixU() * range.asDiagonal() * svd.matrixU().transpose();
     const Eigen::MatrixXd d = half + half.transpose() - onto * half * onto;

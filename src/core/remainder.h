@@ -11,10 +11,10 @@ namespace partialpool {
 
 // Which trailing columns (all terms but the leading one, numbered from 0) each leading level meets.
 struct Coupling {
-  Eigen::Index q = 0;                 // trailing columns
-  std::vector<Eigen::Index> offset;   // first column of each term; offset[0] unused
-  std::vector<std::size_t> start;     // CSR over leading levels
-  std::vector<int> rows;              // columns, ascending within a level
+  Eigen::Index q = 0;                // trailing columns
+  std::vector<Eigen::Index> offset;  // first column of each term; offset[0] unused
+  std::vector<std::size_t> start;    // CSR over leading levels
+  std::vector<int> rows;             // columns, ascending within a level
   int p1 = 0;
 
   explicit Coupling(const CrossProducts& a) {
@@ -33,7 +33,8 @@ struct Coupling {
         const int p = a.terms()[t].p;
         for (std::size_t c = cells.begin(j); c < cells.end(j); ++c)
           for (int r = 0; r < p; ++r)
-            rows.push_back(static_cast<int>(offset[t] + static_cast<Eigen::Index>(cells.second(c)) * p + r));
+            rows.push_back(
+                static_cast<int>(offset[t] + static_cast<Eigen::Index>(cells.second(c)) * p + r));
       }
       start[j + 1] = rows.size();
     }
@@ -55,6 +56,8 @@ class Remainder {
  public:
   virtual ~Remainder() = default;
   virtual const char* storage() const = 0;
+  // Bytes that the first evaluation with a gradient will allocate.
+  virtual double memory() const { return 0.0; }
   virtual void assemble(const CrossProducts& a, const std::vector<Eigen::MatrixXd>& lambda) = 0;
   // S -= sum_j E_j E_j'; `e` holds all E_j, level j at start[j] * p1.
   virtual void subtract(const double* e) = 0;

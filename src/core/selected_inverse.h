@@ -17,8 +17,9 @@ class SelectedInverse {
  public:
   SelectedInverse(BlockCholesky& factor, bool with_beta)
       : factor_(factor), a_(factor.cross_products()), px_(with_beta ? a_.p_x() : 0) {
-    lx_inverse_ = factor.border_factor().topLeftCorner(px_, px_).triangularView<Eigen::Lower>().solve(
-        Eigen::MatrixXd::Identity(px_, px_));
+    lx_inverse_ =
+        factor.border_factor().topLeftCorner(px_, px_).triangularView<Eigen::Lower>().solve(
+            Eigen::MatrixXd::Identity(px_, px_));
     if (!factor.remainder()) return;
     factor.remainder()->invert(factor.e_data());
     Eigen::MatrixXd h = factor.border().leftCols(px_) * lx_inverse_.transpose();
@@ -84,7 +85,8 @@ class SelectedInverse {
   }
 
  private:
-  Eigen::Block<const Eigen::MatrixXd, Eigen::Dynamic, Eigen::Dynamic, true> level_h(int t, Eigen::Index level) const {
+  Eigen::Block<const Eigen::MatrixXd, Eigen::Dynamic, Eigen::Dynamic, true> level_h(
+      int t, Eigen::Index level) const {
     const int p = a_.terms()[t].p;
     return h_.middleCols(factor_.coupling().offset[t] + level * p, p);
   }
@@ -96,11 +98,13 @@ class SelectedInverse {
 };
 
 // Sum over levels of [A Lambda S^-]_tt for every term: the trace part of the gradient.
-inline std::vector<Eigen::MatrixXd> inverse_products(BlockCholesky& factor, SelectedInverse& inverse) {
+inline std::vector<Eigen::MatrixXd> inverse_products(BlockCholesky& factor,
+                                                     SelectedInverse& inverse) {
   const CrossProducts& a = factor.cross_products();
   const std::vector<Eigen::MatrixXd>& lambda = factor.lambda();
   std::vector<Eigen::MatrixXd> g;
-  for (int t = 0; t < a.n_terms(); ++t) g.push_back(Eigen::MatrixXd::Zero(a.terms()[t].p, a.terms()[t].p));
+  for (int t = 0; t < a.n_terms(); ++t)
+    g.push_back(Eigen::MatrixXd::Zero(a.terms()[t].p, a.terms()[t].p));
   if (a.n_terms() == 0) return g;
   const int px = inverse.columns_x();
   const Term& lead = a.terms()[0];
@@ -111,13 +115,13 @@ inline std::vector<Eigen::MatrixXd> inverse_products(BlockCholesky& factor, Sele
   for (Eigen::Index j = 0; j < lead.levels; ++j) {
     inverse.lead(j, s);
     g[0].noalias() += a.diagonal(0, j) * (lambda[0] * s.jj);
-    if (px > 0)
-      g[0].noalias() += a.border(0).block(0, j * p1, px, p1).transpose() * s.xj;
+    if (px > 0) g[0].noalias() += a.border(0).block(0, j * p1, px, p1).transpose() * s.xj;
     Eigen::Index at = 0;
     for (int t = 1; t < a.n_terms(); ++t) {
       const PairTable& cells = a.pair(0, t);
       const int pt = a.terms()[t].p;
-      const std::size_t begin = cells.begin(static_cast<int>(j)), end = cells.end(static_cast<int>(j));
+      const std::size_t begin = cells.begin(static_cast<int>(j)),
+                        end = cells.end(static_cast<int>(j));
       if (pt == 1 && p1 == 1) {
         double lead_sum = 0.0, trail_sum = 0.0;
         const double* b = cells.values(begin);

@@ -27,7 +27,8 @@ inline std::vector<Eigen::MatrixXd> multiply_zz(const CrossProducts& a,
     if (p == 1) {
       for (Eigen::Index j = 0; j < o.cols(); ++j) o(0, j) = a.diagonal(t, j)(0, 0) * v[t](0, j);
     } else {
-      for (Eigen::Index j = 0; j < o.cols(); ++j) o.col(j).noalias() = a.diagonal(t, j) * v[t].col(j);
+      for (Eigen::Index j = 0; j < o.cols(); ++j)
+        o.col(j).noalias() = a.diagonal(t, j) * v[t].col(j);
     }
     out.push_back(std::move(o));
   }
@@ -84,15 +85,16 @@ inline Solution solve(BlockCholesky& factor) {
   }
   s.u.push_back(std::move(u1));
   for (int t = 1; t < a.n_terms(); ++t)
-    s.u.push_back(Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t],
-                                                    a.terms()[t].p, a.terms()[t].levels));
+    s.u.push_back(Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t], a.terms()[t].p,
+                                                    a.terms()[t].levels));
   std::vector<Eigen::MatrixXd> b;
   for (int t = 0; t < a.n_terms(); ++t) b.push_back(factor.lambda()[t] * s.u[t]);
   const std::vector<Eigen::MatrixXd> zzb = multiply_zz(a, b);
   for (int t = 0; t < a.n_terms(); ++t) {
     const Eigen::RowVectorXd cross = contrast.transpose() * a.border(t);
-    s.w.push_back(Eigen::Map<const Eigen::MatrixXd>(cross.data(), a.terms()[t].p,
-                                                    a.terms()[t].levels) - zzb[t]);
+    s.w.push_back(
+        Eigen::Map<const Eigen::MatrixXd>(cross.data(), a.terms()[t].p, a.terms()[t].levels) -
+        zzb[t]);
   }
   return s;
 }
@@ -104,14 +106,16 @@ inline std::vector<Eigen::MatrixXd> apply_zv(BlockCholesky& factor, const Eigen:
   std::vector<Eigen::MatrixXd> rhs, b;
   for (int t = 0; t < a.n_terms(); ++t) {
     const Eigen::RowVectorXd cross = c.transpose() * a.border(t).topRows(a.p_x());
-    rhs.push_back(Eigen::Map<const Eigen::MatrixXd>(cross.data(), a.terms()[t].p, a.terms()[t].levels));
+    rhs.push_back(
+        Eigen::Map<const Eigen::MatrixXd>(cross.data(), a.terms()[t].p, a.terms()[t].levels));
     b.push_back(factor.lambda()[t].transpose() * rhs[t]);
   }
   if (a.n_terms() == 0) return rhs;
   const int levels = a.terms()[0].levels;
   Eigen::MatrixXd u_r(coupling.q, 1);
   for (int t = 1; t < a.n_terms(); ++t)
-    u_r.col(0).segment(coupling.offset[t], b[t].size()) = Eigen::Map<const Eigen::VectorXd>(b[t].data(), b[t].size());
+    u_r.col(0).segment(coupling.offset[t], b[t].size()) =
+        Eigen::Map<const Eigen::VectorXd>(b[t].data(), b[t].size());
   for (Eigen::Index j = 0; j < levels; ++j) {
     auto v = b[0].col(j);
     solve_small(factor.lead_factor(j).data(), static_cast<int>(v.size()), v.data(), 1);
@@ -134,7 +138,8 @@ inline std::vector<Eigen::MatrixXd> apply_zv(BlockCholesky& factor, const Eigen:
   }
   for (int t = 0; t < a.n_terms(); ++t) {
     if (t > 0)
-      b[t] = Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t], b[t].rows(), b[t].cols());
+      b[t] = Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t], b[t].rows(),
+                                               b[t].cols());
     b[t] = (factor.lambda()[t] * b[t]).eval();
   }
   const std::vector<Eigen::MatrixXd> zzb = multiply_zz(a, b);

@@ -146,7 +146,7 @@ class SparseRemainder : public Remainder {
   // Blocks (level x level) that occur, then their scalar columns.
   void build_pattern(const CrossProducts& a) {
     const Eigen::Index q = coupling_.q;
-    std::vector<int> first;          // first column of each node
+    std::vector<int> first;  // first column of each node
     std::vector<int> node(q);
     for (int t = 1; t < a.n_terms(); ++t)
       for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level) {
@@ -166,8 +166,9 @@ class SparseRemainder : public Remainder {
         const PairTable& cells = a.pair(s, t);
         for (int level = 0; level < a.terms()[s].levels; ++level)
           for (std::size_t c = cells.begin(level); c < cells.end(level); ++c)
-            keys.push_back(key(node[coupling_.offset[s] + static_cast<Eigen::Index>(level) * p_[s]],
-                               node[coupling_.offset[t] + static_cast<Eigen::Index>(cells.second(c)) * p_[t]]));
+            keys.push_back(key(
+                node[coupling_.offset[s] + static_cast<Eigen::Index>(level) * p_[s]],
+                node[coupling_.offset[t] + static_cast<Eigen::Index>(cells.second(c)) * p_[t]]));
       }
     std::size_t compact = 1 << 22;
     for (int j = 0; j < coupling_.levels(); ++j) {
@@ -223,7 +224,8 @@ class SparseRemainder : public Remainder {
   static int position(const Sparse& m, Eigen::Index row, Eigen::Index column) {
     const int* first = m.innerIndexPtr() + m.outerIndexPtr()[column];
     const int* last = m.innerIndexPtr() + m.outerIndexPtr()[column + 1];
-    return static_cast<int>(std::lower_bound(first, last, static_cast<int>(row)) - m.innerIndexPtr());
+    return static_cast<int>(std::lower_bound(first, last, static_cast<int>(row)) -
+                            m.innerIndexPtr());
   }
 
   // Position in S of each pair (row i >= row k) of each leading level, column by column of S.

@@ -96,8 +96,10 @@ class Standardisation {
   void raw_z(std::size_t term, Eigen::Index i0, Eigen::Index count, Eigen::MatrixXd& out) const {
     const UserTerm& t = data_.terms[term];
     out.resize(count, t.size());
-    if (t.intercept_only()) out.setOnes();
-    else out = t.z.middleRows(i0, count) * z_scale_[term].asDiagonal();
+    if (t.intercept_only())
+      out.setOnes();
+    else
+      out = t.z.middleRows(i0, count) * z_scale_[term].asDiagonal();
   }
 
   void factor_fixed() {

@@ -16,9 +16,7 @@ class StreamingQr {
       : columns_(columns), stack_(Eigen::MatrixXd::Zero(columns + block_rows, columns)) {}
 
   // Room for the next rows: fill the first `rows` of them, then call add(rows).
-  Eigen::Block<Eigen::MatrixXd> buffer() {
-    return stack_.block(columns_, 0, block_rows, columns_);
-  }
+  Eigen::Block<Eigen::MatrixXd> buffer() { return stack_.block(columns_, 0, block_rows, columns_); }
   void add(Eigen::Index rows) {
     if (columns_ == 0) return;
     qr_.compute(stack_.topRows(columns_ + rows));

@@ -44,9 +44,11 @@ class WaldInformation {
       for (int t = 0; t < a.n_terms(); ++t) {
         const Eigen::MatrixXd d = sigma2 * k[t] * k[t].transpose();
         const Eigen::MatrixXd by_lambda = 2.0 * d * factor.lambda()[t];
-        for_each_block(model_.data(), a.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
-          b.gradient(x_.data() + at, by_lambda.block(start, start, b.size(), b.size()), by_x.data() + at);
-        });
+        for_each_block(
+            model_.data(), a.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
+              b.gradient(x_.data() + at, by_lambda.block(start, start, b.size(), b.size()),
+                         by_x.data() + at);
+            });
       }
       for (std::size_t i = 0; i < coordinates_.size(); ++i) g[i] = by_x[coordinates_[i]];
       g[coordinates_.size()] = 2.0 * v[h] / sigma;
@@ -61,7 +63,8 @@ class WaldInformation {
   Eigen::MatrixXd natural_covariance() {
     Profiled& f = model_.profiled();
     f.value(x_);
-    const double sigma2 = f.sigma2(), sigma = std::sqrt(sigma2), scale2 = model_.standard().scale() * model_.standard().scale();
+    const double sigma2 = f.sigma2(), sigma = std::sqrt(sigma2),
+                 scale2 = model_.standard().scale() * model_.standard().scale();
     const ModelData& data = model_.data();
     std::vector<int> first(data.terms.size() + 1, 0);
     for (std::size_t t = 0; t < data.terms.size(); ++t)
@@ -75,7 +78,8 @@ class WaldInformation {
         const Eigen::MatrixXd l = b.lambda(x_.data() + at);
         const std::vector<Eigen::MatrixXd> directions = b.directions(x_.data() + at);
         const Eigen::MatrixXd map = b.direction_jacobian(x_.data() + at);
-        put(jacobian, first[user], k, b, 2.0 * sigma * scale2 * user_sigma(user, l * l.transpose()));
+        put(jacobian, first[user], k, b,
+            2.0 * sigma * scale2 * user_sigma(user, l * l.transpose()));
         for (int i = 0; i < k; ++i) {
           const int local = coordinates_[i] - at;
           if (local < 0 || local >= b.n_parameters()) continue;
@@ -96,7 +100,8 @@ class WaldInformation {
   Eigen::MatrixXd user_sigma(int user, const Eigen::MatrixXd& standard) const {
     return model_.to_user(user, model_.to_user(user, standard).transpose());
   }
-  static void put(Eigen::MatrixXd& jacobian, int row, int column, const CovarianceBlock& b, const Eigen::MatrixXd& sigma) {
+  static void put(Eigen::MatrixXd& jacobian, int row, int column, const CovarianceBlock& b,
+                  const Eigen::MatrixXd& sigma) {
     for (int c = 0; c < b.size(); ++c)
       for (int r = c; r < (b.structure() == Structure::diagonal ? c + 1 : b.size()); ++r)
         jacobian(row++, column) = sigma(r, c);
@@ -123,7 +128,8 @@ class WaldInformation {
       });
   }
   bool regular(const CovarianceBlock& b, int at) const {
-    const Eigen::VectorXd w = Eigen::JacobiSVD<Eigen::MatrixXd>(b.lambda(x_.data() + at)).singularValues();
+    const Eigen::VectorXd w =
+        Eigen::JacobiSVD<Eigen::MatrixXd>(b.lambda(x_.data() + at)).singularValues();
     return w[w.size() - 1] > 1e-5;
   }
 
@@ -134,18 +140,21 @@ class WaldInformation {
     // Central differences of the exact gradient: error about 1e-8.
     for (int i = 0; i < k; ++i)
       h.col(i).head(k) = difference(i, 1e-4 * std::max(1.0, std::fabs(x_[coordinates_[i]])));
-    h.topLeftCorner(k, k) = (0.5 * (h.topLeftCorner(k, k) + h.topLeftCorner(k, k).transpose())).eval();
+    h.topLeftCorner(k, k) =
+        (0.5 * (h.topLeftCorner(k, k) + h.topLeftCorner(k, k).transpose())).eval();
     // From the profiled to the joint criterion: H_ts = 2 d / sigma^3, H_ss = 4 nu / sigma^2.
     f.value(x_);
     const Solution& s = f.solution();
     const double sigma2 = f.sigma2(), sigma = std::sqrt(sigma2);
     Eigen::VectorXd d = Eigen::VectorXd::Zero(x_.size());
     for (int t = 0; t < f.cross_products().n_terms(); ++t)
-      for_each_block(model_.data(), f.cross_products().terms()[t], [&](const CovarianceBlock& b, int at, int start) {
-        const Eigen::MatrixXd w = s.w[t].middleRows(start, b.size());
-        const Eigen::MatrixXd by_lambda = 2.0 * (w * w.transpose()) * b.lambda(x_.data() + at);
-        b.gradient(x_.data() + at, by_lambda, d.data() + at);
-      });
+      for_each_block(model_.data(), f.cross_products().terms()[t],
+                     [&](const CovarianceBlock& b, int at, int start) {
+                       const Eigen::MatrixXd w = s.w[t].middleRows(start, b.size());
+                       const Eigen::MatrixXd by_lambda =
+                           2.0 * (w * w.transpose()) * b.lambda(x_.data() + at);
+                       b.gradient(x_.data() + at, by_lambda, d.data() + at);
+                     });
     for (int i = 0; i < k; ++i) h(i, k) = h(k, i) = 2.0 * d[coordinates_[i]] / (sigma * sigma2);
     h(k, k) = 4.0 * f.nu() / sigma2;
     for (int i = 0; i < k; ++i)
@@ -169,11 +178,14 @@ class WaldInformation {
 
   // Inverse on the directions that the data identify (rotations and null directions have none).
   static Eigen::MatrixXd pseudo_inverse(const Eigen::MatrixXd& h) {
-    const Eigen::VectorXd scale = h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(scale.asDiagonal() * h * scale.asDiagonal());
+    const Eigen::VectorXd scale =
+        h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(scale.asDiagonal() * h *
+                                                               scale.asDiagonal());
     Eigen::VectorXd inverse = eigen.eigenvalues();
     const double cut = 1e-9 * inverse.cwiseAbs().maxCoeff();
-    for (Eigen::Index i = 0; i < inverse.size(); ++i) inverse[i] = inverse[i] > cut ? 1.0 / inverse[i] : 0.0;
+    for (Eigen::Index i = 0; i < inverse.size(); ++i)
+      inverse[i] = inverse[i] > cut ? 1.0 / inverse[i] : 0.0;
     const Eigen::MatrixXd v = scale.asDiagonal() * eigen.eigenvectors();
     return v * inverse.asDiagonal() * v.transpose();
   }

@@ -1,7 +1,6 @@
 // Dense kernels against Eigen, at every level the processor has.
 
 #include <Eigen/Dense>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -25,9 +24,10 @@ constexpr double guard = 123456.0;
 
 // Around the tile sizes (4, 6, 8, 12, 24), the widths at which the recursions stop (32, 96) and the
 // packed blocks (120, 240, 256).
-const std::vector<Index> sizes{0,  1,  2,  3,  4,  5,  6,  7,  8,   9,   11,  12,  13,  16,  23,
-                               24, 25, 31, 32, 33, 47, 48, 49, 64,  95,  96,  97,  113, 119, 120,
-                               121, 160, 191, 192, 193, 239, 240, 241, 255, 256, 257, 300};
+const std::vector<Index> sizes{0,   1,   2,   3,   4,   5,   6,   7,   8,   9,   11,
+                               12,  13,  16,  23,  24,  25,  31,  32,  33,  47,  48,
+                               49,  64,  95,  96,  97,  113, 119, 120, 121, 160, 191,
+                               192, 193, 239, 240, 241, 255, 256, 257, 300};
 
 std::mt19937_64 generator(20240229);
 
@@ -35,7 +35,9 @@ double uniform() {
   return static_cast<double>(generator() >> 11) / 4503599627370496.0 - 1.0;  // [-1, 1)
 }
 
-Index any_size() { return sizes[generator() % sizes.size()]; }
+Index any_size() {
+  return sizes[generator() % sizes.size()];
+}
 
 MatrixXd random_matrix(Index rows, Index columns) {
   MatrixXd m(rows, columns);
@@ -64,7 +66,9 @@ struct Padded {
   }
 };
 
-double largest(const MatrixXd& m) { return m.size() == 0 ? 0.0 : m.cwiseAbs().maxCoeff(); }
+double largest(const MatrixXd& m) {
+  return m.size() == 0 ? 0.0 : m.cwiseAbs().maxCoeff();
+}
 
 void same(const MatrixXd& actual, const MatrixXd& expected, const std::string& what,
           double tolerance = 1e-12) {
@@ -76,7 +80,9 @@ void same(const MatrixXd& actual, const MatrixXd& expected, const std::string& w
                   what);
 }
 
-MatrixXd lower(const MatrixXd& m) { return m.triangularView<Eigen::Lower>(); }
+MatrixXd lower(const MatrixXd& m) {
+  return m.triangularView<Eigen::Lower>();
+}
 
 // Lower triangle of m, NaN above it: reading the upper triangle shows.
 MatrixXd poisoned(const MatrixXd& m) {
@@ -176,8 +182,7 @@ void test_solves(Index n, Index columns, dense::Workspace& workspace) {
   }
   same(forward.view(), x, shape("solve_lower", n, columns, n));
   same(backward.view(), y, shape("solve_lower_transposed", n, columns, n));
-  check::is_true(forward.intact() && backward.intact(),
-                 shape("solves stay inside", n, columns, n));
+  check::is_true(forward.intact() && backward.intact(), shape("solves stay inside", n, columns, n));
 }
 
 void test_failures(dense::Workspace& workspace) {
@@ -226,9 +231,8 @@ void test_log_determinant(dense::Workspace& workspace) {
 void test_backward_error(dense::Workspace& workspace) {
   const Index n = 250;
   const MatrixXd q = random_matrix(n, n).householderQr().householderQ();
-  const VectorXd eigenvalues = VectorXd::LinSpaced(n, 0.0, -12.0).unaryExpr([](double e) {
-    return std::pow(10.0, e);
-  });
+  const VectorXd eigenvalues =
+      VectorXd::LinSpaced(n, 0.0, -12.0).unaryExpr([](double e) { return std::pow(10.0, e); });
   MatrixXd a = q * eigenvalues.asDiagonal() * q.transpose();
   a = (0.5 * (a + a.transpose())).eval();
   MatrixXd l = a;
@@ -305,8 +309,7 @@ void test_level(dense::Level level) {
 }  // namespace
 
 int main() {
-  for (dense::Level level :
-       {dense::Level::generic, dense::Level::avx2, dense::Level::avx512}) {
+  for (dense::Level level : {dense::Level::generic, dense::Level::avx2, dense::Level::avx512}) {
     if (level <= dense::available_level()) test_level(level);
   }
   return check::report();

@@ -162,3 +162,12 @@ test_that("progress prints a line an iteration", {
     "iteration 1"
   )
 })
+
+test_that("a residual variance far below that of the groups is a fit, not an error", {
+  set.seed(1)
+  d <- transform(sleepstudy, y = as.numeric(Subject) + rnorm(180) * 1e-4)
+  fit <- lmm(y ~ 1 + (1 | Subject), d)
+  within <- stats::lm(y ~ Subject, d)
+  expect_equal(sigma(fit), sigma(within), tolerance = 1e-4)
+  expect_equal(fit$convergence$status, "converged")
+})

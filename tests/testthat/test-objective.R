@@ -101,6 +101,13 @@ test_that("every start ends at the same optimum", {
   }
 })
 
+test_that("an absurd start ends at the optimum all the same", {
+  f <- objective(design(Reaction ~ Days + (Days | Subject), sleepstudy))
+  expect_equal(optimum(f, c(1e6, 0, 1e6))$criterion, 1743.628271959, tolerance = 1e-10)
+  f <- objective(design(Reaction ~ Days + ar1(0 + factor(Days) | Subject), sleepstudy))
+  expect_equal(optimum(f, c(1, -0.99))$criterion, optimum(f)$criterion, tolerance = 1e-9)
+})
+
 test_that("a start at zero, where every derivative vanishes, is left", {
   f <- objective(design(diameter ~ 1 + (1 | plate) + (1 | sample), Penicillin))
   expect_equal(optimum(f, c(0, 0))$criterion, 330.860589, tolerance = 1e-8)
@@ -126,6 +133,8 @@ test_that("the stages refuse what they cannot use, and print themselves", {
   expect_error(optimum(f, c(1, 0)), class = "partialpool_error_start")
   expect_error(optimum(f, c(1, 0, NA)), class = "partialpool_error_start")
   expect_error(optimum(f, c(-1, 0, 1)), class = "partialpool_error_start")
+  ar1 <- objective(design(y ~ x + ar1(0 + t | g), d))
+  expect_error(optimum(ar1, c(1, 2)), "rho", class = "partialpool_error_start")
   expect_error(optimum(f, list(theta = c(1, 0, 1), fixef = 1)), class = "partialpool_error_start")
   expect_output(print(f), "REML criterion of Reaction")
   expect_output(print(optimum(f)), "converged after")

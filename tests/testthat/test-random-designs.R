@@ -202,3 +202,61 @@ test_that("a term of several columns keeps its degrees of freedom in any units",
   expect_equal(chisq["Df", ], c(3, 3, 3))
   expect_equal(chisq["Chisq", ], rep(chisq[["Chisq", 1L]], 3L), tolerance = 1e-5)
 })
+
+test_that("a singular fit is the lowest of the optima, not the nearest", {
+  skip_if_not_installed("lme4")
+  for (seed in c(39, 92, 325)) {
+    case <- random_design(seed)
+    fit <- quietly(lmm(case$formula, case$data, REML = case$REML, weights = w, offset = o))
+    expect_lte(fit$criterion, judge(case)$criterion + 1e-5, label = paste("seed", seed))
+  }
+})
+
+structured_cases <- function() {
+  set.seed(11)
+  cases <- list()
+  for (i in 1:13) {
+    T <- sample(3:5, 1); J <- sample(c(8, 20, 40), 1)
+    d <- expand.grid(t = factor(1:T), g = factor(1:J), r = 1:sample(1:3, 1))
+    d <- d[runif(nrow(d)) < 0.85, ]; n <- nrow(d)
+    rho <- sample(c(-.6, 0, .5, .9, .99), 1); sd <- sample(c(0, .3, 1, 3), 1)
+    R <- rho^abs(outer(1:T, 1:T, "-"))
+    if (i %% 2) { R[] <- max(rho, -.9 / (T - 1)); diag(R) <- 1 }
+    B <- sd * matrix(rnorm(J * T), J) %*% chol(R + 1e-9 * diag(T))
+    if (i %% 3 == 0) B <- B %*% diag(seq(.3, 2, length.out = T))
+    d$x <- rnorm(n); d$y <- d$x + B[cbind(as.integer(d$g), as.integer(d$t))] + rnorm(n)
+    cases[[i]] <- d
+  }
+  list(
+    list(formula = y ~ x + ar1(0 + t | g), data = cases[[2]]),
+    list(formula = y ~ x + cs(0 + t | g), data = cases[[8]]),
+    list(formula = y ~ x + cs(0 + t | g, hom = TRUE), data = cases[[13]]),
+    list(formula = y ~ x + ar1(0 + t | g), data = cases[[13]]),
+    list(formula = y ~ x + cs(0 + t | g), data = cases[[13]])
+  )
+}
+
+test_that("a vanished cs() or ar1() variance is zero for every correlation", {
+  for (case in structured_cases()) {
+    f <- objective(design(case$formula, case$data), REML = FALSE)
+    fit <- suppressWarnings(quietly(lmm(case$formula, case$data, REML = FALSE)))
+    rho <- grepl("rho", f$names)
+    for (start in list(c(1, -0.15), c(1, 0.3), c(0.2, 0.8))) {
+      other <- optimum(f, ifelse(rho, start[2L], start[1L]))
+      expect_lte(fit$criterion, other$criterion + 1e-5)
+    }
+  }
+})
+
+test_that("slow models converge", {
+  skip_if_not_installed("nlme")
+  s <- as.data.frame(nlme::Soybean)
+  s$Plot <- factor(as.character(s$Plot))
+  fit <- quietly(lmm(log(weight) ~ Time * Variety + (Time + I(Time^2) | Plot), s))
+  expect_identical(fit$convergence$status, "converged")
+  expect_lt(fit$convergence$evaluations, 100) # singular: a second start is tried
+  skip_if_not_installed("mlmRev")
+  fit <- quietly(lmm(attain ~ sex + social + (verbal | primary) + (verbal + sex | second), mlmRev::ScotsSec))
+  expect_identical(fit$convergence$status, "converged")
+  expect_lte(fit$criterion, 14864.7896) # lme4, tight bobyqa: 14866.487
+})

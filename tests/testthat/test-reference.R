@@ -49,7 +49,8 @@ for (id in names(reference)) {
     expect_lte(fit$criterion - record$objective, 1e-6)
     expect_gte(fit$criterion - record$objective, -1e-6)
     expect_equal(fit$convergence$status, "converged")
-    expect_lt(fit$convergence$evaluations, 20L)
+    # a singular optimum is compared with that of a second start
+    expect_lt(fit$convergence$evaluations, if (record$singular) 40L else 20L)
     expect_identical(is_singular(fit), record$singular)
     expect_identical("partialpool_message_singular" %in% said, record$singular)
 
