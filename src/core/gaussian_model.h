@@ -26,7 +26,7 @@ class GaussianModel {
     standard_ = std::make_unique<Standardisation>(data_);
     if (!standard_->aliased_z().empty()) return;  // the caller drops the columns and starts again
     a_ = std::make_unique<CrossProducts>(terms_, standard_->columns() + 1);
-    for_each_row_block(true, [&](const RowBlock& b) { a_->add(b, data_.factors); });
+    for_each_row_block([&](const RowBlock& b) { a_->add(b, data_.factors); });
     a_->finish(false);
     profiled_ = std::make_unique<Profiled>(data_, *a_, reml, storage);
   }
@@ -240,7 +240,7 @@ class GaussianModel {
     data_.y = y;
     standard_->refresh_response();
     a_->clear_response();
-    for_each_row_block(true, [&](const RowBlock& b) { a_->add_response(b, data_.factors); });
+    for_each_row_block([&](const RowBlock& b) { a_->add_response(b, data_.factors); });
   }
 
   // Calls f(user term, first column, columns) for the user terms of one amalgamated term.
@@ -280,12 +280,12 @@ class GaussianModel {
   }
 
   template <class F>
-  void for_each_row_block(bool with_z, F&& f) const {
+  void for_each_row_block(F&& f) const {
     RowBlock block;
     for (Eigen::Index i0 = 0; i0 < data_.n; i0 += StreamingQr::block_rows) {
       block.first = i0;
       block.rows = std::min(StreamingQr::block_rows, data_.n - i0);
-      standard_->rows(i0, block.rows, block.xy, with_z ? &block.z : nullptr);
+      standard_->rows(i0, block.rows, block.xy, block.z);
       f(block);
     }
   }

@@ -53,7 +53,7 @@ class Standardisation {
 
   // Rows i0 .. i0 + count of [X~ y~] and of the z~ of each user term, all times sqrt(w).
   void rows(Eigen::Index i0, Eigen::Index count, Eigen::MatrixXd& xy,
-            std::vector<Eigen::MatrixXd>* z) const {
+            std::vector<Eigen::MatrixXd>& z) const {
     const int p = columns();
     raw_x(i0, count, raw_);
     xy.resize(count, p + 1);
@@ -64,10 +64,9 @@ class Standardisation {
     }
     xy.col(p) /= s_;
     multiply_by_root_weight(i0, count, xy);
-    if (!z) return;
-    z->resize(data_.terms.size());
+    z.resize(data_.terms.size());
     for (std::size_t t = 0; t < data_.terms.size(); ++t) {
-      Eigen::MatrixXd& zt = (*z)[t];
+      Eigen::MatrixXd& zt = z[t];
       raw_z(t, i0, count, raw_);
       zt.noalias() = raw_ * z_to_standard_[t];
       multiply_by_root_weight(i0, count, zt);

@@ -535,7 +535,7 @@ void check_hessian(pp::GaussianModel& model, const Rows& rows, const VectorXd& t
   const VectorXd x = model.parameters(theta);
   MatrixXd xy;
   Matrices z, blocks;
-  model.standard().rows(0, rows.n(), xy, &z);
+  model.standard().rows(0, rows.n(), xy, z);
   const std::vector<int> at = parameter_starts(model);
   for (std::size_t t = 0; t < rows.random.size(); ++t) {
     const pp::CovarianceBlock& block = rows.random[t].block;
@@ -579,7 +579,7 @@ void check_hessian(pp::GaussianModel& model, const Rows& rows, const VectorXd& t
 void check_mivque(pp::GaussianModel& model, const Rows& rows, const std::string& name) {
   MatrixXd xy;
   Matrices z;
-  model.standard().rows(0, rows.n(), xy, &z);
+  model.standard().rows(0, rows.n(), xy, z);
   const MatrixXd x = xy.leftCols(xy.cols() - 1), y = xy.rightCols(1);
   const MatrixXd projector = MatrixXd::Identity(rows.n(), rows.n()) -
                              product(product(x, inverse(cross_product(x, x))), x.transpose());
@@ -1129,7 +1129,7 @@ void test_cross_products() {
     pp::RowBlock block;
     block.first = first;
     block.rows = count;
-    model.standard().rows(first, count, block.xy, &block.z);
+    model.standard().rows(first, count, block.xy, block.z);
     a.add(block, model.data().factors);
   };
   const int columns = static_cast<int>(rows.x.cols()) + 1;
