@@ -58,15 +58,26 @@ class GaussianModel {
   }
   double value(const Eigen::VectorXd& x) { return profiled_->value(x) + criterion_shift(); }
   Eigen::VectorXd start() const { return mivque_start(data_, *a_); }
-  // The criterion may have several minima, one of them on the boundary: an optimum that is singular
-  // or was not reached, and any with a correlation parameter, is compared with those reached from
-  // other starts. The model is left evaluated at the best.
+  // The best optimum found; the model is left evaluated there.
   Optimum optimise(const Eigen::VectorXd& start, const NewtonControl& control) {
     if (standard_->relative_residual() < 1e-13) {
       Optimum exact;
       exact.status = "exact";
       return exact;
     }
+    Optimum best = search(start, control);
+    // Without residual variance the criterion falls without end, and what is left of r^2 on the way
+    // is the penalty on u, or rounding, but no residuals.
+    if (std::isfinite(best.value) && profiled_->sigma2() < 1e-8 &&
+        residual_squares() < 1e-6 * profiled_->factor().r2())
+      best.status = "no variance";
+    return best;
+  }
+
+  // The criterion may have several minima, one of them on the boundary: an optimum that is singular
+  // or was not reached, and any with a correlation parameter, is compared with those reached from
+  // other starts. The model is left evaluated at the best.
+  Optimum search(const Eigen::VectorXd& start, const NewtonControl& control) {
     Optimum best = newton(*profiled_, start, control);
     bool correlated = false;
     for (const UserTerm& t : data_.terms) correlated = correlated || t.block.correlated();
@@ -87,6 +98,28 @@ class GaussianModel {
     }
     profiled_->value(best.x);
     return best;
+  }
+
+  // Weighted sum of squared residuals at the solution, added up over the rows.
+  double residual_squares() {
+    const Solution& s = profiled_->solution();
+    const int p = standard_->columns();
+    std::vector<Eigen::MatrixXd> b;
+    double sum = 0.0;
+    for (std::size_t t = 0; t < terms_.size(); ++t)
+      b.push_back(profiled_->factor().lambda()[t] * s.u[t]);
+    for_each_row_block([&](const RowBlock& block) {
+      Eigen::VectorXd e = block.xy.col(p) - block.xy.leftCols(p) * s.beta;
+      for (std::size_t t = 0; t < terms_.size(); ++t)
+        for_each_member(t, [&](int user, int start, int size) {
+          for (Eigen::Index i = 0; i < block.rows; ++i) {
+            const int level = data_.factors[terms_[t].factor].level(block.first + i);
+            e[i] -= block.z[user].row(i).dot(b[t].col(level).segment(start, size));
+          }
+        });
+      sum += e.squaredNorm();
+    });
+    return sum;
   }
 
   // Parameters of the optimiser from theta: by user term, us: lower triangle of Lambda by column;

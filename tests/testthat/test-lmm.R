@@ -171,3 +171,11 @@ test_that("a residual variance far below that of the groups is a fit, not an err
   expect_equal(sigma(fit), sigma(within), tolerance = 1e-4)
   expect_equal(fit$convergence$status, "converged")
 })
+
+test_that("a response that is constant within groups is an error with slopes too", {
+  set.seed(3)
+  d <- data.frame(g = gl(10, 6), x = rnorm(60))
+  d$y <- as.numeric(d$g)
+  expect_error(lmm(y ~ x + (x | g), d), class = "partialpool_error_fit")
+  expect_error(lmm(y ~ 1 + (x | g), d), class = "partialpool_error_fit")
+})
