@@ -66,6 +66,14 @@ pp_inform <- function(topic, message, .envir = parent.frame(), ...) {
   )
 }
 
+# A message of one sentence, for loops of many refits, where formatting would take longer than they.
+inform_plainly <- function(topic, text) {
+  text <- paste(cli::symbol$info, text)
+  text <- paste(strwrap(text, getOption("width"), exdent = 2L), collapse = "\n")
+  class <- c(condition_class("message", topic), "message", "condition")
+  message(structure(list(message = paste0(text, "\n"), call = NULL), class = unique(class)))
+}
+
 condition_class <- function(kind, topic) {
   paste0("partialpool_", kind, c(paste0("_", topic), ""))
 }

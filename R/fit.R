@@ -84,6 +84,6 @@ report_convergence <- function(fit) {
   }
   if (convergence$singular) {
     what <- describe_components(convergence$components)
-    pp_inform("singular", c("i" = "Singular fit: {what}."))
+    inform_plainly("singular", paste0("Singular fit: ", what, "."))
   }
 }

@@ -23,18 +23,26 @@ is_singular.pp_fit <- function(object, ...) object$convergence$singular
 # One row a singular component, from the null directions that the engine found: `combination` has
 # one column a direction a with Var(a'b) = 0, in the user's columns.
 singular_components <- function(null_sets, optimum, random) {
-  found <- lapply(null_sets, function(set) {
-    term <- random[[set$term]]
-    what <- null_description(set$combination, term, optimum$Lambda[[set$term]])
-    data.frame(term = rep(term$name, length(what)), what = what)
-  })
   correlated <- vapply(random, function(term) term$structure %in% c("cs", "ar1"), NA)
-  if (any(correlated)) found <- c(found, limits_of_rho(optimum$theta, random))
-  if (length(found)) do.call(rbind, c(list(no_components), found)) else no_components
+  if (!length(null_sets) && !any(correlated)) {
+    return(component_frame(character(), character()))
+  }
+  what <- lapply(null_sets, function(set) {
+    null_description(set$combination, random[[set$term]], optimum$Lambda[[set$term]])
+  })
+  at <- vapply(null_sets, function(set) set$term, 1L)
+  limits <- if (any(correlated)) limits_of_rho(optimum$theta, random)
+  what <- c(what, limits)
+  at <- c(at, if (any(correlated)) seq_along(random))
+  names <- vapply(random, function(term) term$name, "")
+  component_frame(rep(names[at], lengths(what)), as.character(unlist(what)))
 }
 
-# Made once: data.frame() costs more than the refit of a small model.
-no_components <- data.frame(term = character(), what = character())
+# data.frame() costs more than the refit of a small model.
+component_frame <- function(term, what) {
+  structure(list(term = term, what = what), class = "data.frame",
+            row.names = .set_row_names(length(term)))
+}
 
 null_description <- function(a, term, Lambda) {
   columns <- term$columns
@@ -65,7 +73,7 @@ limits_of_rho <- function(theta, random) {
     if (min(1 - rho, rho - low) > 1e-5) {
       return(NULL)
     }
-    data.frame(term = term$name, what = sprintf("the correlation is at its limit, %.4g", rho))
+    sprintf("the correlation is at its limit, %.4g", rho)
   })
 }
 
