@@ -71,7 +71,7 @@ inform_plainly <- function(topic, text) {
   text <- paste(cli::symbol$info, text)
   text <- paste(strwrap(text, getOption("width"), exdent = 2L), collapse = "\n")
   class <- c(condition_class("message", topic), "message", "condition")
-  message(structure(list(message = paste0(text, "\n"), call = NULL), class = unique(class)))
+  message(structure(list(message = paste0(text, "\n"), call = NULL), class = class))
 }
 
 condition_class <- function(kind, topic) {

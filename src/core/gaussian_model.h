@@ -86,7 +86,7 @@ class GaussianModel {
     if (!failed && best.null_sets.empty() && !correlated) return best;
     std::vector<Eigen::VectorXd> others = {unit_start(0.5)};
     if (correlated) others.push_back(unit_start(-0.5));
-    if (failed) others.push_back(this->start());
+    if (failed && this->start() != start) others.push_back(this->start());
     for (const Eigen::VectorXd& other : others) {
       const Optimum candidate = newton(*profiled_, other, control);
       const double gain = best.value - candidate.value;
@@ -126,12 +126,7 @@ class GaussianModel {
   // diag: its diagonal; cs, ar1: relative standard deviations, then rho.
   Eigen::VectorXd parameters(const Eigen::VectorXd& theta) const {
     Eigen::VectorXd x(n_parameters(data_));
-    std::vector<int> first;
-    int at = 0;
-    for (const UserTerm& t : data_.terms) {
-      first.push_back(at);
-      at += t.block.n_theta();
-    }
+    const std::vector<int> first = theta_starts();
     for (const Term& term : terms_) {
       std::size_t member = 0;
       for_each_block(data_, term, [&](const CovarianceBlock& b, int to, int) {
@@ -210,12 +205,7 @@ class GaussianModel {
     const std::vector<Eigen::MatrixXd> g = profiled_->lambda_gradient();
     const Eigen::VectorXd by_x = profiled_->gradient(g);
     Eigen::VectorXd out(theta.size());
-    std::vector<int> first;
-    int at = 0;
-    for (const UserTerm& t : data_.terms) {
-      first.push_back(at);
-      at += t.block.n_theta();
-    }
+    const std::vector<int> first = theta_starts();
     for (std::size_t t = 0; t < terms_.size(); ++t) {
       std::size_t member = 0;
       for_each_block(data_, terms_[t], [&](const CovarianceBlock& b, int from, int start) {
@@ -294,6 +284,17 @@ class GaussianModel {
   }
 
  private:
+  // Where the values of each user term begin in theta.
+  std::vector<int> theta_starts() const {
+    std::vector<int> first;
+    int at = 0;
+    for (const UserTerm& t : data_.terms) {
+      first.push_back(at);
+      at += t.block.n_theta();
+    }
+    return first;
+  }
+
   Eigen::MatrixXd user_order(std::size_t t, const Eigen::MatrixXd& internal) const {
     if (data_.factors[terms_[t].factor].rank.empty()) return internal;
     Eigen::MatrixXd out(internal.rows(), internal.cols());
