@@ -10,20 +10,25 @@ nlme::fixef
 #' `coef(fit, "group")` adds the random effects to the fixed effects, group by group: the numbers
 #' that `coef()` gives for a fit of lme4.
 #'
-#' @param object A fit, as [lmm()] returns it.
+#' @param object A fit, as [lmm()] or [glmm()] returns it.
+#' @param component Which linear predictor of a fit by [glmm()]: `"cond"` (default) the model
+#'   itself, `"disp"` the one of the logarithm of the dispersion, `"zi"` the one of the logit of the
+#'   probability of an extra zero.
 #' @param add.dropped `TRUE` puts the columns of the model matrix that were dropped because they
 #'   were linear combinations of others back in their places, as `NA`. Default `FALSE`.
 #' @param type `"fixed"` (default) for the vector of fixed effects, `"group"` for one data frame per
 #'   grouping factor.
-#' @param full `TRUE` adds the variance parameters (on their natural scale: variances, covariances
-#'   and the residual variance), as a second diagonal block. Default `FALSE`.
+#' @param full `TRUE` gives the covariance of all parameters: the fixed effects; for [glmm()] the
+#'   coefficients of dispersion and zero inflation and the shape on its internal scale; the variance
+#'   parameters on their natural scale (variances, covariances, for [lmm()] the residual variance).
+#'   Default `FALSE`.
 #' @param ... Not used; anything given here is an error.
 #' @return `fixef()` and `coef(type = "fixed")`: a named numeric vector. `coef(type = "group")`: a
 #'   named list of class `"coef.pp_fit"`, one data frame per grouping factor with a row per level
 #'   and a column per coefficient. `vcov()`: a symmetric matrix with the names of the coefficients,
-#'   in squared units of the response.
-#' @section Errors: A `type` that does not exist and arguments that do not exist are of class
-#'   `partialpool_error_argument`.
+#'   in squared units of the response, or of the link for a fit by [glmm()].
+#' @section Errors: A `type` or `component` that the fit has not and arguments that do not exist are
+#'   of class `partialpool_error_argument`.
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' fixef(fit)
@@ -35,8 +40,12 @@ NULL
 
 #' @rdname coef.pp_fit
 #' @export
-fixef.pp_fit <- function(object, add.dropped = FALSE, ...) {
+fixef.pp_fit <- function(object, add.dropped = FALSE, component = c("cond", "disp", "zi"), ...) {
   reject_dots(...)
+  part <- model_part(object, component)
+  if (!is.null(part)) {
+    return(part$coefficients)
+  }
   if (!add.dropped || length(object$aliased) == 0L) {
     return(object$coefficients)
   }
@@ -48,10 +57,29 @@ fixef.pp_fit <- function(object, add.dropped = FALSE, ...) {
 
 #' @rdname coef.pp_fit
 #' @export
-coef.pp_fit <- function(object, type = c("fixed", "group"), ...) {
+coef.pp_fit <- function(object, type = c("fixed", "group"),
+                        component = c("cond", "disp", "zi"), ...) {
   reject_dots(...)
   type <- choose_option(type, c("fixed", "group"), "type")
-  if (type == "fixed") object$coefficients else group_coefficients(object)
+  if (type == "fixed") fixef.pp_fit(object, component = component) else group_coefficients(object)
+}
+
+# What a fit has besides the model of the mean: NULL for "cond", else its dispersion or
+# zero-inflation model.
+model_part <- function(fit, component) {
+  component <- choose_option(component, c("cond", "disp", "zi"), "component")
+  if (component == "cond") {
+    return(NULL)
+  }
+  part <- if (component == "disp") fit$dispersion else fit$zi
+  if (is.null(part)) {
+    what <- if (component == "disp") "dispersion model" else "zero-inflation model"
+    pp_abort("argument", c(
+      x = "{.arg component} is {.val {component}}, but the fit has no {what}.",
+      ">" = if (component == "zi") "{.fn glmm} fits one with {.code ziformula = ~1}."
+    ))
+  }
+  part
 }
 
 group_coefficients <- function(fit) {
@@ -80,7 +108,7 @@ print.coef.pp_fit <- function(x, ...) {
 
 #' @rdname coef.pp_fit
 #' @export
-vcov.pp_fit <- function(object, full = FALSE, ...) {
+vcov.pp_lmm <- function(object, full = FALSE, ...) {
   reject_dots(...)
   fixed <- object$sigma^2 * object$vcov_unscaled
   if (!full) {
@@ -114,7 +142,11 @@ vcov.pp_fit <- function(object, full = FALSE, ...) {
 #'   `deviance()`: minus twice the log-likelihood; for a fit by REML, unless `REML` is given, the
 #'   REML criterion with a warning of class `partialpool_warning_fit`. `extractAIC()`: the number of
 #'   parameters and the AIC of the fit by ML. `nobs()`, `df.residual()` (rows minus parameters),
-#'   `sigma()` (residual standard deviation, in units of the response): one number.
+#'   `sigma()` (residual standard deviation, in units of the response): one number. For a fit by
+#'   [glmm()] `sigma()` is the root of the dispersion `phi` where the variance is proportional to it
+#'   (gaussian, Gamma, inverse gaussian, Tweedie, t), `phi` itself in the other families that have
+#'   one (see [pp_families]), 1 in those without, and `NA` with a `dispformula` by which it differs
+#'   between rows: see `predict(type = "disp")`.
 #' @references Bates, Maechler, Bolker and Walker (2015), Fitting linear mixed-effects models using
 #'   lme4, Journal of Statistical Software 67(1), equations 34 and 41.
 #' @examples
@@ -188,19 +220,23 @@ sigma.pp_fit <- function(object, ...) object$sigma
 #'
 #' The pieces from which a fit was made. Nothing is evaluated again: they are stored in the fit.
 #'
-#' @param x,object,formula A fit, as [lmm()] returns it.
+#' @param x,object,formula A fit, as [lmm()] or [glmm()] returns it.
+#' @param component For a fit by [glmm()]: `"cond"` (default) the model itself, `"disp"` the
+#'   dispersion model, `"zi"` the zero-inflation model.
 #' @param fixed.only `TRUE` for the fixed-effects part alone. Default `FALSE`, but `TRUE` for
 #'   `terms()`, as in lme4.
 #' @param random.only `TRUE` for the random-effects part alone. Default `FALSE`.
 #' @param type For `model.matrix()`: `"fixed"` (default) for `X`, `"random"` for the sparse `Z`. For
-#'   `weights()`: only `"prior"`.
+#'   `weights()`: `"prior"`, or for a fit by [glmm()] also `"working"`.
 #' @param ... Not used; anything given here is an error.
 #' @return `formula()`: a formula, with the environment of the one fitted. `terms()`: a terms
 #'   object. `model.frame()`: a data frame of the rows fitted. `model.matrix()`: a numeric matrix
 #'   with a row per observation (kept columns only), or a sparse `dgCMatrix`. `weights()`: the prior
-#'   weights, one per row of the data (1 where none were given). `family()`: [stats::gaussian()].
-#' @section Errors: `fixed.only` together with `random.only` is of class
-#'   `partialpool_error_argument`.
+#'   weights, one per row of the data (1 where none were given); for binomial families times the
+#'   number of trials; `"working"`: those times `mu'^2 / V(mu)`, as [stats::glm()]. `family()`: a
+#'   `"family"` object, [stats::gaussian()] for [lmm()].
+#' @section Errors: `fixed.only` together with `random.only`, and a `component` that the fit has
+#'   not, are of class `partialpool_error_argument`.
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' formula(fit, random.only = TRUE)
@@ -211,7 +247,12 @@ NULL
 
 #' @rdname model.matrix.pp_fit
 #' @export
-formula.pp_fit <- function(x, fixed.only = FALSE, random.only = FALSE, ...) {
+formula.pp_fit <- function(x, fixed.only = FALSE, random.only = FALSE,
+                           component = c("cond", "disp", "zi"), ...) {
+  part <- model_part(x, component)
+  if (!is.null(part)) {
+    return(part$formula)
+  }
   if (missing(fixed.only) && random.only) fixed.only <- FALSE
   reject_both_parts(fixed.only, random.only)
   if (!fixed.only && !random.only) {
@@ -229,7 +270,12 @@ formula.pp_fit <- function(x, fixed.only = FALSE, random.only = FALSE, ...) {
 
 #' @rdname model.matrix.pp_fit
 #' @export
-terms.pp_fit <- function(x, fixed.only = TRUE, random.only = FALSE, ...) {
+terms.pp_fit <- function(x, fixed.only = TRUE, random.only = FALSE,
+                         component = c("cond", "disp", "zi"), ...) {
+  part <- model_part(x, component)
+  if (!is.null(part)) {
+    return(part$terms)
+  }
   if (missing(fixed.only) && random.only) fixed.only <- FALSE
   reject_both_parts(fixed.only, random.only)
   if (fixed.only) {
@@ -254,14 +300,19 @@ model.frame.pp_fit <- function(formula, fixed.only = FALSE, ...) {
 
 #' @rdname model.matrix.pp_fit
 #' @export
-model.matrix.pp_fit <- function(object, type = c("fixed", "random"), ...) {
+model.matrix.pp_fit <- function(object, type = c("fixed", "random"),
+                                component = c("cond", "disp", "zi"), ...) {
+  part <- model_part(object, component)
+  if (!is.null(part)) {
+    return(part$X)
+  }
   type <- choose_option(type, c("fixed", "random"), "type")
   if (type == "fixed") object$X else random_matrix(object)
 }
 
 #' @rdname model.matrix.pp_fit
 #' @export
-weights.pp_fit <- function(object, type = "prior", ...) {
+weights.pp_lmm <- function(object, type = "prior", ...) {
   choose_option(type, "prior", "type")
   w <- if (is.null(object$weights)) rep(1, object$n) else object$weights
   stats::naresid(object$na.action, w)

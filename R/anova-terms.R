@@ -1,20 +1,46 @@
 # Tests of the fixed-effects terms of one fit. Each term has a hypothesis matrix L, with L beta = 0.
 
-# Class and page of the result: anova.pp_lmm.
+# Class and page of the result: anova.pp_lmm, anova.pp_glmm.
 term_tests <- function(fit, type, test, ddf, coding) {
   chisq <- test == "Chisq"
-  # In units of sigma, whose square may not exist.
-  V <- fit$vcov_unscaled
+  estimates <- wald_estimates(fit)
+  V <- estimates$V
   hypotheses <- switch(type,
     hypotheses_type_1(fit, V), hypotheses_type_2(fit, V), hypotheses_type_3(fit, coding)
   )
   if (type < 3L || !chisq) hypotheses <- hypotheses[names(hypotheses) != "(Intercept)"]
-  tests <- lapply(hypotheses, rotate_hypothesis, beta = fit$coefficients / fit$sigma, V = V)
+  tests <- lapply(hypotheses, rotate_hypothesis, beta = estimates$beta, V = V)
+  infinite <- match(fit$convergence$separation$columns, names(fit$coefficients))
+  tests <- lapply(tests, without_infinite, columns = infinite)
   table <- if (chisq) chisq_table(tests) else f_table(fit, tests, ddf)
   structure(table,
     heading = tests_heading(fit, type, test, ddf, hypotheses),
     class = c("anova", "data.frame")
   )
+}
+
+# Fixed effects and their covariance, in common units.
+wald_estimates <- function(fit) UseMethod("wald_estimates")
+
+# In units of sigma, whose square may not exist.
+wald_estimates.pp_lmm <- function(fit) {
+  list(beta = fit$coefficients / fit$sigma, V = fit$vcov_unscaled)
+}
+
+# Coefficients that run to infinity have no variance: they are kept apart from the others, and
+# without_infinite() takes the tests of them away.
+wald_estimates.pp_glmm <- function(fit) {
+  V <- fit$vcov
+  V[is.na(V)] <- 0
+  infinite <- fit$convergence$separation$columns
+  V[cbind(infinite, infinite)] <- 1
+  list(beta = fit$coefficients, V = V)
+}
+
+# There is no Wald test of a coefficient that runs to infinity.
+without_infinite <- function(test, columns) {
+  if (length(columns) && any(abs(test$L[, columns]) > 1e-8)) test$chisq <- NA_real_
+  test
 }
 
 choose_type <- function(type) {

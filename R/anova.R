@@ -14,7 +14,8 @@
 #' unique, and the fitted coding is used, with a message.
 #'
 #' @param object A fit, as [lmm()] returns it.
-#' @param ... More fits to compare with, by [lmm()] or [stats::lm()]. Anything else is an error.
+#' @param ... More fits to compare with, by [lmm()], [glmm()] or [stats::lm()]. Anything else is an
+#'   error.
 #' @param refit `TRUE` (default) fits models fitted by REML again by ML for the comparison.
 #' @param model.names Names of the models compared. Default: the arguments as written.
 #' @param type For one fit: 1, 2 or 3 (default), or `"I"`, `"II"`, `"III"`.
@@ -43,7 +44,7 @@ anova.pp_lmm <- function(object, ..., refit = TRUE, model.names = NULL, type = 3
                          test = c("F", "Chisq"), ddf = c("satterthwaite", "residual", "none"),
                          coding = c("sum", "fitted")) {
   others <- list(...)
-  is_fit <- vapply(others, inherits, NA, c("pp_lmm", "lm"))
+  is_fit <- vapply(others, inherits, NA, c("pp_fit", "lm"))
   if (!all(is_fit)) reject_other_arguments(others, is_fit)
   if (length(others) == 0L) {
     test <- choose_option(test, c("F", "Chisq"), "test")
@@ -51,18 +52,16 @@ anova.pp_lmm <- function(object, ..., refit = TRUE, model.names = NULL, type = 3
     coding <- choose_option(coding, c("sum", "fitted"), "coding")
     return(term_tests(object, choose_type(type), test, ddf, coding))
   }
-  fits <- c(list(object), others)
   arguments <- as.list(substitute(list(object, ...)))[-1L]
-  names(fits) <- model_names(model.names, arguments, length(fits))
-  compare_fits(fits, refit)
+  compare_fits(c(list(object), others), model.names, arguments, refit)
 }
 
-reject_other_arguments <- function(others, is_fit) {
+reject_other_arguments <- function(others, is_fit, makers = c("lmm", "lm")) {
   names <- names(others)
   unknown <- if (is.null(names)) character() else names[!is_fit & nzchar(names)]
   unnamed <- sum(!is_fit) - length(unknown)
   pp_abort("argument", c(
-    x = "{.fn anova} takes fits by {.fn lmm} or {.fn lm} and its own arguments.",
+    x = "{.fn anova} takes fits by {.fn {makers}} and its own arguments.",
     i = if (length(unknown)) "Unknown argument{?s}: {.arg {unknown}}.",
     i = if (unnamed) "{unnamed} unnamed argument{?s} {?is/are} not such a fit."
   ))
@@ -82,11 +81,14 @@ model_names <- function(given, arguments, n) {
   if (anyDuplicated(labels)) paste0("model", seq_len(n)) else labels
 }
 
-compare_fits <- function(fits, refit) {
+# `arguments`: how the fits were written in the call.
+compare_fits <- function(fits, names, arguments, refit) {
+  names(fits) <- model_names(names, arguments, length(fits))
   check_same_response(fits)
   restricted <- vapply(fits, function(fit) isTRUE(fit$REML), NA)
   if (any(restricted)) fits <- without_reml(fits, restricted, refit)
-  values <- lapply(fits, stats::logLik)
+  if (any(vapply(fits, inherits, NA, "pp_glmm"))) warn_incomparable(fits)
+  values <- lapply(fits, likelihood_of)
   npar <- vapply(values, attr, 0, "df")
   by_size <- order(npar)
   fits <- fits[by_size]
@@ -129,15 +131,15 @@ check_same_response <- function(fits) {
 }
 
 fitted_response <- function(fit) {
-  y <- if (inherits(fit, "pp_fit")) fit$y else stats::model.response(stats::model.frame(fit))
-  as.numeric(y)
+  stored <- inherits(fit, c("pp_fit", "glm"))
+  as.numeric(if (stored) fit$y else stats::model.response(stats::model.frame(fit)))
 }
 
 # Restricted likelihoods can be compared only between equal fixed effects.
 without_reml <- function(fits, restricted, refit) {
   if (refit) {
     pp_inform("fit", "Fitting {sum(restricted)} model{?s} again by ML for the comparison.")
-    fits[restricted] <- lapply(fits[restricted], refit_ml)
+    fits[restricted] <- lapply(fits[restricted], fit_by_ml)
     return(fits)
   }
   X <- lapply(fits, function(fit) unname(as.matrix(stats::model.matrix(fit))))
@@ -154,6 +156,11 @@ without_reml <- function(fits, restricted, refit) {
     ))
   }
   fits
+}
+
+# The design of a linear model is at hand; a glmm is fitted from its call.
+fit_by_ml <- function(fit) {
+  if (inherits(fit, "pp_lmm")) refit_ml(fit) else stats::update(fit, REML = FALSE)
 }
 
 comparison_heading <- function(fits) {

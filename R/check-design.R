@@ -184,15 +184,33 @@ check_factor_levels <- function(columns, names, expr = NULL) {
 
 check_design <- function(design, advise) {
   n <- length(design$y)
+  limits <- group_limits(design)
   for (term in design$random) {
-    check_group(term, n, design$frame, advise)
+    check_group(term, n, design$frame, advise, limits)
   }
-  check_constant_response(design)
-  check_weight_values(design$weights, design$frame, advise)
+  if (is.null(design$family)) {
+    check_constant_response(design)
+  } else {
+    check_constant_family_response(design, advise)
+    check_constant_groups(design)
+  }
+  check_weight_values(design, advise)
   check_column_count(design$X)
   if (advise) {
     check_identifiability(design)
   }
+}
+
+# How fine a grouping factor may be: one level a row only where rows vary in a known way, so that
+# more can be seen (counts, several trials). `reason` says why it may not be.
+group_limits <- function(design) {
+  if (is.null(design$family)) {
+    return(list(rows = FALSE, effects = FALSE, rest = "the residual variance"))
+  }
+  if (traits_of(design$family)$discrete) {
+    return(list(rows = !is_binary(design), effects = TRUE, rest = "the mean of a 0/1 response"))
+  }
+  list(rows = FALSE, effects = FALSE, rest = "the dispersion of the family")
 }
 
 check_constant_response <- function(design) {
@@ -211,16 +229,17 @@ check_constant_response <- function(design) {
   }
 }
 
-check_weight_values <- function(weights, frame, advise) {
+check_weight_values <- function(design, advise) {
+  weights <- as_plain_vector(design$frame[["(weights)"]])
   if (is.null(weights)) {
     return(invisible())
   }
   negative <- which(weights < 0)
   if (length(negative)) {
-    where <- describe_rows(row.names(frame)[negative])
+    where <- describe_rows(row.names(design$frame)[negative])
     pp_abort("weights", c(
       x = "{.arg weights} must not be negative.",
-      i = "The variance of a row is {.code sigma^2 / weight}; see {where}."
+      i = paste0(weight_meaning(design), "; see {where}.")
     ))
   }
   spread <- max(weights) / min(weights)
@@ -230,6 +249,16 @@ check_weight_values <- function(weights, frame, advise) {
       "!" = "{.arg weights} range over {digits} decades.",
       i = "Arithmetic has 16 decimal digits: the rows of small weight count for almost nothing."
     ))
+  }
+}
+
+weight_meaning <- function(design) {
+  if (is.null(design$family)) {
+    "The variance of a row is {.code sigma^2 / weight}"
+  } else if (is.null(design$weights)) {
+    "The weight of a row is its number of trials"
+  } else {
+    "The log-likelihood of a row is multiplied by its weight"
   }
 }
 
@@ -246,7 +275,7 @@ check_column_count <- function(X) {
   }
 }
 
-check_group <- function(term, n, frame, advise) {
+check_group <- function(term, n, frame, advise, limits) {
   group <- term$group
   J <- length(term$levels)
   if (J < 2L) {
@@ -256,24 +285,28 @@ check_group <- function(term, n, frame, advise) {
       ">" = "Leave {.code ({label_of(term$expr)})} out of the formula."
     ))
   }
-  if (J >= n) {
+  if (J >= n && !limits$rows) {
     pp_abort("group", c(
       x = paste(
         "The number of levels of each grouping factor must be < number of observations:",
         "{.var {group}} has {J} levels in {n} rows."
       ),
-      i = "With one row a level its variance cannot be told from the residual variance.",
+      i = paste0("With one row a level its variance cannot be told from ", limits$rest, "."),
       ">" = "Leave {.code ({label_of(term$expr)})} out of the formula."
     ))
   }
   q <- J * length(term$columns)
-  if (term$structure == "us" && q >= n) {
+  if (term$structure == "us" && (q > n || q == n && !limits$effects)) {
     pp_abort("identifiability", c(
       x = paste(
-        "The number of observations ({n}) is <= the number of random effects ({q}) of",
-        "{.code ({label_of(term$expr)})}."
+        "The number of observations ({n}) is", if (limits$effects) "<" else "<=",
+        "the number of random effects ({q}) of {.code ({label_of(term$expr)})}."
       ),
-      i = "The random effects and the residual variance are unidentifiable: they fit every row.",
+      i = if (limits$effects) {
+        "Their variances are probably unidentifiable: they fit every row."
+      } else {
+        paste("The random effects and", limits$rest, "are unidentifiable: they fit every row.")
+      },
       ">" = "Use fewer columns, or uncorrelated ones: {.code ||}."
     ))
   }

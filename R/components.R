@@ -32,17 +32,27 @@ components.pp_lmm <- function(object, ...) {
   Z <- random_matrix(object)
   Lambda <- random_factor(object)
   w <- if (is.null(object$weights)) rep(1, object$n) else object$weights
-  offset <- if (is.null(object$offset)) numeric(object$n) else object$offset
-  b <- unlist(lapply(object$b, t), use.names = FALSE)
   residual <- object$y - fitted_values(object)
   ZL <- Z %*% Lambda
+  c(
+    linear_pieces(object, Z, Lambda),
+    list(
+      u = as.vector(Matrix::crossprod(ZL, w * residual)), sigma = object$sigma,
+      L = penalised_factor(ZL, w)
+    )
+  )
+}
+
+# What components() gives of every fit.
+linear_pieces <- function(fit, Z, Lambda) {
   list(
-    X = object$X, Z = Z, Lambda = Lambda, theta = object$theta, beta = object$coefficients,
-    b = as.numeric(b), u = as.vector(Matrix::crossprod(ZL, w * residual)), sigma = object$sigma,
-    L = penalised_factor(ZL, w), y = object$y, weights = w, offset = offset,
+    X = fit$X, Z = Z, Lambda = Lambda, theta = fit$theta, beta = fit$coefficients,
+    b = as.numeric(unlist(lapply(fit$b, t), use.names = FALSE)), y = fit$y,
+    weights = if (is.null(fit$weights)) rep(1, fit$n) else fit$weights,
+    offset = if (is.null(fit$offset)) numeric(fit$n) else fit$offset,
     codes = stats::setNames(
-      lapply(object$random, function(term) term$codes),
-      vapply(object$random, function(term) term$name, "")
+      lapply(fit$random, function(term) term$codes),
+      vapply(fit$random, function(term) term$name, "")
     )
   )
 }

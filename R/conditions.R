@@ -15,9 +15,11 @@
 #' | `formula` | the formula cannot be read: no response, missing parentheses around a bar |
 #' | `data` | the data cannot be used as a whole: not a data frame, no complete row left |
 #' | `variable` | a variable is not there, has the wrong length, type or an infinite value |
-#' | `response` | the response is not a single numeric column, is constant or not finite |
+#' | `family` | the family: missing, unknown, without that link, without a likelihood |
+#' | `response` | the response is not of the kind that the model needs, is constant or not finite |
 #' | `group` | a grouping factor: one level, as many levels as rows, a column of measurements |
 #' | `random` | a random-effects term: no column, unknown covariance structure, duplicates |
+#' | `prior` | the prior of the fixed effects |
 #' | `weights`, `offset` | prior weights, offset: wrong length or type, negative, not finite |
 #' | `missing` | missing values where they cannot be dropped |
 #' | `argument` | an argument of a function: unknown name, value out of range |
@@ -26,11 +28,14 @@
 #' | `scale` | numbers on very different scales, accuracy lost |
 #' | `start` | starting values |
 #' | `fit` | the optimisation or the value of the criterion |
+#' | `separation` | estimates that are infinite: responses told apart without an error |
+#' | `laplace` | the Laplace approximation may be poor |
 #' | `singular` | an estimated covariance matrix is singular: a result, reported by name |
 #' | `newdata` | prediction for new data: unknown levels, missing variables |
 #'
-#' Advisory warnings about a design (`group`, `identifiability`, `random`, `scale`) can be turned
-#' off for one fit by `control = pp_control(check = FALSE)`.
+#' Advisory warnings about a design (`group`, `identifiability`, `random`, `scale`) and notes about
+#' a fit (`singular`, `separation`, `laplace`) can be turned off for one fit by
+#' `control = pp_control(check = FALSE)`.
 #'
 #' @name partialpool-conditions
 #' @seealso [pp_control()]

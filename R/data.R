@@ -127,8 +127,32 @@
 #'   in Ethiopian highlands. *Preventive Veterinary Medicine* **64**, 27-40.
 #'   \doi{10.1016/j.prevetmed.2004.03.005}
 #' @examples
-#' lmm(log1p(incidence) ~ period + (1 | herd), cbpp, weights = size)
+#' glmm(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial())
 "cbpp"
+
+#' Ticks on red grouse chicks
+#'
+#' Numbers of ticks counted on the heads of red grouse chicks on a Scottish moor in three years.
+#' Chicks are members of a brood, and broods were caught at locations of a known altitude: counts
+#' that vary more than a Poisson distribution, with three levels of grouping. Same contents as the
+#' data set of this name in 'lme4'.
+#'
+#' @format A data frame with 403 rows, one a chick, and 7 columns:
+#' \describe{
+#'   \item{INDEX}{factor with 403 levels, the chick}
+#'   \item{TICKS}{number of ticks counted}
+#'   \item{BROOD}{factor with 118 levels, the brood}
+#'   \item{HEIGHT}{height above sea level in metres}
+#'   \item{YEAR}{factor with 3 levels, the year: 95, 96, 97 (1995 to 1997)}
+#'   \item{LOCATION}{factor with 63 levels, the location in the moor}
+#'   \item{cHEIGHT}{`HEIGHT` minus its mean}
+#' }
+#' @source Elston, D. A., Moss, R., Boulinier, T., Arrowsmith, C. and Lambin, X. (2001) Analysis of
+#'   aggregation, a worked example: numbers of ticks on red grouse chicks. *Parasitology* **122**,
+#'   563-569. \doi{10.1017/S0031182001007740}
+#' @examples
+#' glmm(TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION), grouseticks, nbinom2())
+"grouseticks"
 
 #' Evaluations of lectures by students
 #'

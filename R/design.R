@@ -21,6 +21,8 @@
 #' @param na.action What to do with missing values: a function or its name. Default
 #'   `getOption("na.action")`, usually [stats::na.omit()].
 #' @param contrasts A list of contrasts for the factors of the fixed effects, as in [stats::lm()].
+#' @param family,ziformula,dispformula For a generalised model, as in [glmm()]. Default `NULL`: a
+#'   linear model.
 #' @param ... Must be empty: an unknown argument is an error.
 #' @return A list of class `"pp_design"`:
 #'   \item{formula}{the formula, with its environment, `.` expanded.}
@@ -34,7 +36,14 @@
 #'     1..J), `levels` (J names), `z` (n x p_t, or `NULL` for an intercept alone), `expr`, and what
 #'     prediction needs.}
 #'   \item{na.action}{the rows dropped for missing values, or `NULL`.}
-#'   \item{dropped_weights}{the number of rows dropped for zero weight.}
+#'   \item{dropped_weights}{the number of rows dropped for zero weight, or without trials.}
+#'
+#'   With a family the class is `c("pp_glmm_design", "pp_design")`, and there are also
+#'   \item{family}{a family object.}
+#'   \item{trials}{numeric, n: the number of trials of each row, or `NULL`. `y` is the proportion of
+#'     successes then.}
+#'   \item{dispersion, zi}{the models of the dispersion and of zero inflation, or `NULL`: lists of
+#'     `formula`, `terms`, `xlevels`, `contrasts` and `X` (n rows).}
 #' @section Errors:
 #' Topics `formula`, `data`, `variable`, `response`, `group`, `random`, `weights`, `offset`,
 #' `missing`, `argument`, `rank` and `identifiability` of [partialpool-conditions].
@@ -45,51 +54,85 @@
 #' d$random[[1]]$columns
 #' @export
 design <- function(formula, data = NULL, weights, offset, subset, na.action, contrasts = NULL,
-                   ...) {
+                   family = NULL, ziformula = NULL, dispformula = NULL, ...) {
   call <- match.call()
   reject_dots(...)
   if (missing(formula)) {
     pp_abort("argument", c(x = "{.arg formula} is missing."))
   }
-  design_from_call(call, parent.frame())
+  if (is.null(family)) {
+    return(design_from_call(call, parent.frame()))
+  }
+  family <- as_family(family)
+  design_from_call(call, parent.frame(), TRUE, family, model_parts(family, ziformula, dispformula))
 }
 
 # The design that a fitting function needs: `call` is its match.call(), `env` the frame it was
-# called from, `check` whether to give advisory warnings.
-design_from_call <- function(call, env, check = TRUE) {
+# called from, `check` whether to give advisory warnings; `family` and `parts`, as model_parts()
+# makes them, of a generalised model.
+design_from_call <- function(call, env, check = TRUE, family = NULL, parts = list()) {
   formula <- as_model_formula(eval(call$formula, env), env)
   formula_env <- environment(formula)
   data <- evaluate_data(call$data, env)
   split <- split_formula(formula)
-  columns <- dot_columns(split, data, formula)
-  frame_terms <- full_terms(split, columns, formula_env)
-  extras <- evaluate_extras(call, data, formula_env, env, split$response)
+  dotted <- "." %in% all.names(formula[[3L]])
+  columns <- if (dotted || "." %in% all_names(parts)) dot_columns(data)
+  frame_terms <- full_terms(split, parts, columns, formula_env)
+  extras <- evaluate_extras(call, data, formula_env, env, split$response, family)
   full_frame <- build_model_frame(frame_terms, data, extras)
   frame <- drop_frame_levels(full_frame)
 
-  y <- check_response(frame[[1L]], label_of(split$response))
+  response <- response_part(frame, full_frame, split, family, parts, check)
   check_offset_terms(frame)
   check_frame_values(frame, split)
-  fixed <- fixed_effects(split, columns, frame, eval(call$contrasts, env), formula_env)
+  contrasts <- check_contrasts(eval(call$contrasts, env))
+  fixed <- fixed_effects(
+    split, columns, frame, contrasts_outside(contrasts, parts, split), formula_env
+  )
   random <- random_terms(split$bars, frame, full_frame, columns, split$response, formula_env)
-  if (!is.null(columns)) {
+  if (dotted) {
     formula <- expand_dots(formula, fixed$terms, split)
   }
   design <- structure(
     list(
       formula = formula, frame = frame, terms = fixed$terms, xlevels = fixed$xlevels,
-      contrasts = fixed$contrasts, X = fixed$X, y = y,
-      weights = as_plain_vector(frame[["(weights)"]]), offset = total_offset(frame),
+      contrasts = fixed$contrasts, X = fixed$X, y = response$y,
+      weights = response$weights, offset = total_offset(frame),
       random = random, na.action = attr(frame, "na.action"),
       dropped_weights = extras$dropped_weights
     ),
     class = "pp_design"
   )
+  if (!is.null(family)) {
+    part <- function(rhs, what) {
+      part_design(rhs, what, split, columns, frame, contrasts, formula_env)
+    }
+    design$family <- family
+    design["trials"] <- list(response$trials)
+    design["dispersion"] <- list(part(parts$dispersion, "dispformula"))
+    design["zi"] <- list(part(parts$zi, "ziformula"))
+    class(design) <- c("pp_glmm_design", "pp_design")
+  }
   check_design(design, check)
   if (check) {
-    inform_design(design, split$bars)
+    inform_design(design, split$bars, extras$dropped_trials)
   }
   design
+}
+
+# list(y, trials, weights) of the model frame.
+response_part <- function(frame, full_frame, split, family, parts, advise) {
+  label <- label_of(split$response)
+  weights <- as_plain_vector(frame[["(weights)"]])
+  if (is.null(family)) {
+    return(list(y = check_response(frame[[1L]], label), weights = weights))
+  }
+  # What follows compares values.
+  check_frame_values(frame, split)
+  family_response(
+    frame[[1L]], label, family, weights, levels(full_frame[[1L]]), row.names(frame),
+    !is.null(parts$zi), advise
+  )
 }
 
 #' @param x A `"pp_design"` object.
@@ -116,12 +159,6 @@ fixed_effects <- function(split, columns, frame, contrasts, env) {
   columns <- factorise(frame, names)
   is_factor <- vapply(names, function(name) is.factor(.subset2(columns, name)), NA)
   check_factor_levels(columns, names[is_factor])
-  if (!is.null(contrasts) && !is.list(contrasts)) {
-    pp_abort("argument", c(
-      x = "{.arg contrasts} must be a named list, such as {.code list(f = contr.sum)}.",
-      i = "It is {.obj_type_friendly {contrasts}}."
-    ))
-  }
   X <- model_matrix(terms, columns, contrasts)
   list(
     terms = terms, X = X, contrasts = attr(X, "contrasts"),
@@ -140,11 +177,29 @@ model_matrix <- function(terms, columns, contrasts = NULL) {
   )
 }
 
-# The data frame whose columns "." stands for, or NULL if the formula has no dot.
-dot_columns <- function(split, data, formula) {
-  if (!"." %in% all.names(formula[[length(formula)]])) {
-    return(NULL)
+check_contrasts <- function(contrasts) {
+  if (!is.null(contrasts) && !is.list(contrasts)) {
+    pp_abort("argument", c(
+      x = "{.arg contrasts} must be a named list, such as {.code list(f = contr.sum)}.",
+      i = "It is {.obj_type_friendly {contrasts}}."
+    ))
   }
+  contrasts
+}
+
+# Without those for factors of ziformula or dispformula alone: R warns where the factor is missing.
+contrasts_outside <- function(contrasts, parts, split) {
+  elsewhere <- setdiff(unlist(lapply(parts, all_labels)), all_labels(split$fixed))
+  if (any(names(contrasts) %in% elsewhere)) {
+    contrasts <- contrasts[!names(contrasts) %in% elsewhere]
+  }
+  if (length(contrasts)) contrasts
+}
+
+all_names <- function(expressions) unlist(lapply(expressions, all.names))
+
+# The data frame whose columns "." stands for.
+dot_columns <- function(data) {
   if (is.null(data) || is.environment(data)) {
     pp_abort("formula", c(
       x = "{.code .} in the formula stands for the other columns of {.arg data}.",
@@ -154,12 +209,13 @@ dot_columns <- function(split, data, formula) {
   if (is.data.frame(data)) data else as.data.frame(data, optional = TRUE)
 }
 
-# Terms of all variables: fixed effects, columns of random terms, grouping factors.
-full_terms <- function(split, columns, env) {
+# Terms of all variables: fixed effects, columns of random terms, grouping factors, further parts.
+full_terms <- function(split, parts, columns, env) {
   lhs <- lapply(split$bars, function(bar) if (!is.numeric(bar$lhs)) call("(", bar$lhs))
   groups <- lapply(split$bars, function(bar) interaction_parts(bar$group))
   groups <- Filter(is.language, unlist(groups, recursive = FALSE))
-  rhs <- sum_of(c(list(split$fixed), lhs[lengths(lhs) > 0L], unique(groups)))
+  parts <- lapply(Filter(is.language, parts), function(rhs) call("(", rhs))
+  rhs <- sum_of(c(list(split$fixed), lhs[lengths(lhs) > 0L], unique(groups), parts))
   stats::terms(make_formula(rhs, split$response, env), data = columns)
 }
 

@@ -15,23 +15,36 @@ number_factors <- function(random) {
 }
 
 # Engine of a fit, not yet evaluated anywhere.
-engine <- function(fit, y = fit$y) engine_create(engine_rows(fit, y), fit$REML, "automatic")
+engine <- function(fit, y = fit$y) {
+  if (inherits(fit, "pp_glmm")) {
+    return(glmm_create(glmm_rows(fit), glmm_model(fit)))
+  }
+  engine_create(engine_rows(fit, y), fit$REML, "automatic")
+}
 
 # Conditional covariance of the random effects of each level, sigma^2 included: a list, one
 # p x p x J array a term. beta_known = TRUE is lme4's conditional variance.
 engine_conditional_covariance <- function(eng, fit, beta_known = TRUE) {
-  blocks <- engine_conditional(eng, fit$theta, beta_known)
+  blocks <- if (inherits(fit, "pp_glmm")) {
+    glmm_conditional(eng, engine_parameters(fit), beta_known)
+  } else {
+    engine_conditional(eng, fit$theta, beta_known)
+  }
+  scale <- random_scale(fit)^2
   Map(function(block, term) {
     p <- length(term$columns)
-    array(fit$sigma^2 * block, c(p, p, length(term$levels)),
+    array(scale * block, c(p, p, length(term$levels)),
           list(term$columns, term$columns, term$levels))
   }, blocks, fit$random)
 }
 
-# Var(x'(beta_hat - beta) + z'(b_hat - b)) of new rows, sigma^2 included. codes: by term, 0 or NA
-# leaves the term out of the row.
+# Var(x'(beta_hat - beta) + z'(b_hat - b)) of new rows, sigma^2 included; of a generalised model on
+# the scale of the link. codes: by term, 0 or NA leaves the term out of the row.
 engine_prediction_variance <- function(eng, fit, X, codes, z) {
   codes <- lapply(codes, as.integer)
+  if (inherits(fit, "pp_glmm")) {
+    return(glmm_prediction(eng, engine_parameters(fit), X, codes, z))
+  }
   fit$sigma^2 * engine_prediction(eng, fit$theta, X, codes, z)
 }
 
@@ -46,6 +59,10 @@ engine_satterthwaite <- function(eng, fit, L) {
 # Covariance of the variance parameters on their natural scale: the entries of each Sigma (lower
 # triangle by column), then the residual variance.
 engine_parameter_covariance <- function(eng, fit) {
+  if (inherits(fit, "pp_glmm")) {
+    names <- unlist(lapply(fit$random, natural_names))
+    return(fit$vcov_full[names, names, drop = FALSE])
+  }
   v <- engine_natural_covariance(eng, fit$theta)
   names <- c(unlist(lapply(fit$random, natural_names)), "Residual")
   dimnames(v) <- list(names, names)

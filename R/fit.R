@@ -1,18 +1,18 @@
 #' @param optimum A `"pp_optimum"`.
 #' @param call The call to store in the fit.
-#' @return `new_fit()` returns a fit of class `"pp_lmm"`, see [lmm()].
+#' @return `new_fit()` returns a fit of class `"pp_lmm"` or `"pp_glmm"`, see [lmm()] and [glmm()].
 #' @rdname objective
 #' @export
 new_fit <- function(objective, optimum, control = pp_control(), call = NULL) {
+  UseMethod("new_fit")
+}
+
+#' @rdname objective
+#' @export
+new_fit.pp_objective <- function(objective, optimum, control = pp_control(), call = NULL) {
   design <- objective$design
   random <- design$random
-  for (t in seq_along(random)) {
-    columns <- random[[t]]$columns
-    dimnames(optimum$Lambda[[t]]) <- list(columns, columns)
-    dimnames(optimum$b[[t]]) <- list(random[[t]]$levels, columns)
-  }
-  labels <- vapply(random, function(term) term$name, "")
-  names(optimum$Lambda) <- names(optimum$b) <- labels
+  optimum <- name_effects(optimum, random)
   coefficients <- colnames(design$X)
   fit <- list(
     call = call, formula = design$formula, REML = objective$REML,
@@ -33,6 +33,21 @@ new_fit <- function(objective, optimum, control = pp_control(), call = NULL) {
   structure(fit, class = c("pp_lmm", "pp_fit"))
 }
 
+# Lambda and b with the names of terms, columns and levels.
+name_effects <- function(optimum, random) {
+  for (t in seq_along(random)) {
+    columns <- random[[t]]$columns
+    dimnames(optimum$Lambda[[t]]) <- list(columns, columns)
+    dimnames(optimum$b[[t]]) <- list(random[[t]]$levels, columns)
+  }
+  labels <- vapply(random, function(term) term$name, "")
+  names(optimum$Lambda) <- names(optimum$b) <- labels
+  optimum
+}
+
+# Lambda of a linear model is relative to sigma, that of a generalised one is absolute.
+random_scale <- function(fit) if (inherits(fit, "pp_glmm")) 1 else fit$sigma
+
 # From design to fit: what every entry point ends in. Says once what the user must know.
 fit_design <- function(design, REML = TRUE, start = NULL, control = pp_control(), call = NULL) {
   f <- engine_of(design, REML, "automatic", control$check)
@@ -43,11 +58,13 @@ fit_design <- function(design, REML = TRUE, start = NULL, control = pp_control()
 
 # The design that a fit was made from (columns already dropped stay dropped).
 design_of <- function(fit) {
+  general <- inherits(fit, "pp_glmm")
   fields <- c(
     "formula", "frame", "terms", "xlevels", "contrasts", "X", "y", "weights", "offset", "random",
-    "na.action", "dropped_weights"
+    "na.action", "dropped_weights", if (general) c("family", "trials", "dispersion", "zi")
   )
-  structure(unclass(fit)[fields], names = fields, class = "pp_design")
+  class <- c(if (general) "pp_glmm_design", "pp_design")
+  structure(unclass(fit)[fields], names = fields, class = class)
 }
 
 convergence_of <- function(optimum, random) {
@@ -61,29 +78,52 @@ convergence_of <- function(optimum, random) {
 }
 
 report_convergence <- function(fit) {
+  report_optimum(fit)
+  report_undetermined(fit)
+  if (fit$convergence$singular) {
+    what <- describe_components(fit$convergence$components)
+    inform_plainly("singular", paste0("Singular fit: ", what, "."))
+  }
+}
+
+report_optimum <- function(fit) {
   convergence <- fit$convergence
   if (convergence$status != "converged") {
     pp_warn("fit", c(
       "!" = "The optimum was not reached: {convergence$status} after {convergence$evaluations}
              evaluations, with about {signif(convergence$decrement, 2)} of the criterion still to gain.",
-      ">" = if (convergence$status == "iteration limit") {
+      ">" = if (mean_leaves_range(fit)) {
+        "With the {.val {fit$family$link}} link the mean leaves its range near the optimum: use a link
+         that keeps it there, such as {.val {safe_link(fit$family)}}."
+      } else if (convergence$status == "iteration limit") {
         "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
       } else {
         "Simplify the random terms: the data say little about some of them."
       }
     ))
   }
-  if (length(convergence$undetermined)) {
-    terms <- vapply(fit$random[convergence$undetermined], function(term) label_of(term$expr), "")
+}
+
+# Was the search stopped by linear predictors that give no mean?
+mean_leaves_range <- function(fit) {
+  link <- fit$family$link
+  isTRUE(fit$convergence$failures > 0L) &&
+    (link %in% c("identity", "inverse", "sqrt", "1/mu^2") || link == "log" && is_binomial(fit$family))
+}
+
+safe_link <- function(family) if (is_binomial(family)) "logit" else "log"
+
+is_binomial <- function(family) family$family %in% c("binomial", "betabinomial", "beta")
+
+report_undetermined <- function(fit) {
+  undetermined <- fit$convergence$undetermined
+  if (length(undetermined)) {
+    terms <- vapply(fit$random[undetermined], function(term) label_of(term$expr), "")
     pp_warn("identifiability", c(
       "!" = "The data do not determine the covariance parameters of {.code {terms}}.",
       i = "Other values fit exactly as well: the standard deviations and correlations shown are one
            choice of many. Fixed effects, fitted values and the criterion are not affected.",
       ">" = "Use a simpler structure, such as a random intercept."
     ))
-  }
-  if (convergence$singular) {
-    what <- describe_components(convergence$components)
-    inform_plainly("singular", paste0("Singular fit: ", what, "."))
   }
 }

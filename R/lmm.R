@@ -74,6 +74,7 @@ lmm.formula <- function(formula, data = NULL, REML = TRUE, weights, offset, subs
 #' @export
 lmm.character <- function(formula, ...) {
   call <- match.call()
+  call[[1L]] <- lmm
   call$formula <- as_model_formula(formula, parent.frame())
   eval(call, parent.frame())
 }

@@ -25,8 +25,9 @@ evaluate_data <- function(expr, env) {
 
 # Evaluates the arguments weights, offset, subset and na.action of a call: in the data, then in the
 # formula's environment, then where the call stands. The result of each is NULL if not given.
-# Rows of zero weight carry no information and are counted and left out through `subset`.
-evaluate_extras <- function(call, data, formula_env, env, response) {
+# Rows of zero weight, or without trials, carry no information and are counted and left out through
+# `subset`.
+evaluate_extras <- function(call, data, formula_env, env, response, family = NULL) {
   evaluate <- function(what) evaluate_argument(call[[what]], data, formula_env, env, what)
   weights <- evaluate("weights")
   offset <- evaluate("offset")
@@ -40,9 +41,16 @@ evaluate_extras <- function(call, data, formula_env, env, response) {
     offset = check_offset_argument(offset, n),
     subset = check_subset(subset),
     na.action = evaluate_na_action(call$na.action, env),
-    dropped_weights = 0L
+    dropped_weights = 0L, dropped_trials = 0L
   )
-  if (any(weights == 0, na.rm = TRUE)) drop_zero_weights(extras, data) else extras
+  if (any(weights == 0, na.rm = TRUE)) {
+    extras <- drop_rows(extras, data, weights == 0, "weights")
+  }
+  if (!is.null(family) && traits_of(family)$response == "proportion") {
+    empty <- rows_without_trials(response, data, formula_env)
+    if (any(empty, na.rm = TRUE)) extras <- drop_rows(extras, data, empty, "trials")
+  }
+  extras
 }
 
 evaluate_argument <- function(expr, data, formula_env, env, what) {
@@ -94,25 +102,27 @@ evaluate_na_action <- function(expr, env) {
   action
 }
 
-drop_zero_weights <- function(extras, data) {
-  weights <- extras$weights
-  rows <- seq_along(weights)
+# `empty`: which rows of the data carry no information, for the reason `what`.
+drop_rows <- function(extras, data, empty, what) {
+  rows <- seq_along(empty)
   if (!is.null(extras$subset)) {
     if (is.character(extras$subset)) {
       extras$subset <- match(extras$subset, row.names(data))
     }
     rows <- rows[extras$subset]
   }
-  zero <- weights[rows] == 0
-  zero[is.na(zero)] <- FALSE
-  if (length(zero) && all(zero)) {
-    pp_abort("weights", c(
-      x = "All {.arg weights} are zero.",
-      i = "A row of zero weight carries no information: no row is left."
+  out <- empty[rows]
+  out[is.na(out)] <- FALSE
+  if (length(out) && all(out)) {
+    pp_abort(if (what == "weights") "weights" else "response", c(
+      x = if (what == "weights") "All {.arg weights} are zero." else "No row has any trials.",
+      i = "A row {if (what == 'weights') 'of zero weight' else 'without trials'} carries no
+           information: no row is left."
     ))
   }
-  extras$subset <- rows[!zero]
-  extras$dropped_weights <- sum(zero)
+  extras$subset <- rows[!out]
+  extras$dropped_weights <- extras$dropped_weights + sum(out)
+  if (what == "trials") extras$dropped_trials <- sum(out)
   extras
 }
 

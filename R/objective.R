@@ -1,22 +1,35 @@
-#' Criterion of a linear mixed model as a function of its covariance parameters
+#' Criterion of a mixed model as a function of its parameters
 #'
-#' The second and third stage of a fit: the profiled REML or ML criterion of a [design()], with its
-#' exact gradient, and its optimum. They serve those who want to look at the criterion or to drive
-#' an optimiser of their own; [lmm()] calls the same two functions.
+#' The second and third stage of a fit: the criterion of a [design()], with its exact gradient, and
+#' its optimum. They serve those who want to look at the criterion or to drive an optimiser of their
+#' own; [lmm()] and [glmm()] call the same functions.
 #'
-#' The criterion is minus twice the restricted log-likelihood (REML) or log-likelihood (ML), with
-#' the fixed effects and the residual variance profiled out (Bates et al. 2015, equations 34 and
-#' 42). `theta` holds the covariance parameters relative to the residual standard deviation, term by
-#' term: the lower triangle of the relative factor by column for an unstructured term, the diagonal
-#' for `diag()`, standard deviations and then the correlation for `cs()` and `ar1()`.
+#' For a linear model the criterion is minus twice the restricted log-likelihood (REML) or
+#' log-likelihood (ML), with the fixed effects and the residual variance profiled out (Bates et al.
+#' 2015, equations 34 and 42). `theta` holds the covariance parameters relative to the residual
+#' standard deviation, term by term: the lower triangle of the relative factor by column for an
+#' unstructured term, the diagonal for `diag()`, standard deviations and then the correlation for
+#' `cs()` and `ar1()`.
+#'
+#' For a generalised model the criterion is minus twice the log-likelihood, all constants included,
+#' as `method` and `nAGQ` approximate it, plus the penalty of `prior`, a sum of squares over the
+#' fixed effects, `((beta - mean) / sd)^2`; it is not profiled. Its parameters are the factors
+#' `theta`, here absolute, on the scale of the link; the fixed effects (not with `nAGQ = 0` or
+#' `REML = TRUE`, where they are found inside); then the coefficients of the dispersion model
+#' (`disp.`), those of zero inflation (`zi.`), and `shape`: the logit of `power - 1` of a Tweedie,
+#' the logarithm of `df` of a t distribution.
 #'
 #' @param design A `"pp_design"` made by [design()].
-#' @param REML Restricted maximum likelihood (`TRUE`, default) or maximum likelihood.
+#' @param REML Restricted maximum likelihood (`TRUE`, default for a linear model) or maximum
+#'   likelihood (`FALSE`, default for a generalised one).
+#' @param method,nAGQ,prior For a generalised model, as in [glmm()]; `method` may not be `"pql"`,
+#'   which has no criterion.
+#' @param ... Must be empty; ignored by `print()`.
 #' @return `objective()` returns a list of class `"pp_objective"`: functions `value(theta)` (one
 #'   number, `Inf` where the model has no positive definite factor) and `gradient(theta)` (as long
-#'   as `theta`), `names` of `theta`, `REML`, and `design`, with columns that are linear
-#'   combinations of others taken out of `X` and of the random terms. It holds a pointer into this
-#'   R session and cannot be saved.
+#'   as `theta`; for a generalised model both take all parameters), `names` of these, `REML`, and
+#'   `design`, with columns that are linear combinations of others taken out of `X` and of the
+#'   random terms. It holds a pointer into this R session and cannot be saved.
 #' @section Errors:
 #' `partialpool_error_fit` if the fixed effects fit the response exactly;
 #' `partialpool_error_argument`, `partialpool_error_start` for arguments of the wrong kind.
@@ -31,13 +44,21 @@
 #' best$theta
 #' new_fit(f, best)
 #' @export
-objective <- function(design, REML = TRUE) {
-  if (!inherits(design, "pp_design")) {
-    pp_abort("argument", c(
-      x = "{.arg design} must be made by {.fn design}.",
-      i = "It is {.obj_type_friendly {design}}."
-    ))
-  }
+objective <- function(design, REML, ...) UseMethod("objective")
+
+#' @rdname objective
+#' @export
+objective.default <- function(design, REML, ...) {
+  pp_abort("argument", c(
+    x = "{.arg design} must be made by {.fn design}.",
+    i = "It is {.obj_type_friendly {design}}."
+  ))
+}
+
+#' @rdname objective
+#' @export
+objective.pp_design <- function(design, REML = TRUE, ...) {
+  reject_dots(...)
   engine_of(design, check_flag(REML, "REML"), "automatic", TRUE)
 }
 
@@ -66,14 +87,19 @@ engine_of <- function(design, REML, storage, check) {
 }
 
 #' @param objective A `"pp_objective"`.
-#' @param start Numeric vector of starting values for `theta`, or a list with an element `theta`.
-#'   Default `NULL`: the MIVQUE(0) estimates.
+#' @param start Numeric vector of starting values for the parameters, or a list with an element
+#'   `theta`; for a generalised model see [glmm()]. Default `NULL`: for a linear model the MIVQUE(0)
+#'   estimates.
 #' @param control Settings made by [pp_control()].
 #' @return `optimum()` returns a list of class `"pp_optimum"` with the estimates (`theta`, `sigma`,
 #'   `coefficients`, `vcov_unscaled`, `Lambda`, `b`, `criterion`) and `convergence`.
 #' @rdname objective
 #' @export
-optimum <- function(objective, start = NULL, control = pp_control()) {
+optimum <- function(objective, start = NULL, control = pp_control()) UseMethod("optimum")
+
+#' @rdname objective
+#' @export
+optimum.pp_objective <- function(objective, start = NULL, control = pp_control()) {
   control <- as_control(control)
   if (!is.null(start)) start <- check_start(start, objective)
   found <- engine_optimise(
@@ -95,7 +121,7 @@ print.pp_objective <- function(x, ...) {
 
 #' @export
 #' @rdname objective
-#' @param x,... For printing.
+#' @param x For printing.
 print.pp_optimum <- function(x, ...) {
   cat("Criterion ", format(x$criterion, digits = 10), ", ", x$convergence$status, " after ",
       x$convergence$evaluations, " evaluations\n", sep = "")
@@ -129,15 +155,19 @@ check_start <- function(start, objective) {
   if (!all(is.finite(start))) {
     pp_abort("start", c(x = "{.arg start} must not have missing or infinite values."))
   }
-  scale <- grepl("^s", theta_roles(objective$design$random))
-  if (any(start[scale] < 0)) {
-    bad <- objective$names[scale & start < 0]
-    pp_abort("start", c(
-      x = "{.arg start} must not be negative for {.code {bad}}.",
-      i = "These are standard deviations relative to the residual one."
-    ))
-  }
+  check_start_signs(
+    start, objective$names, objective$design$random,
+    "These are standard deviations relative to the residual one."
+  )
   check_start_rho(start, objective)
+}
+
+check_start_signs <- function(theta, names, random, meaning) {
+  negative <- which(theta_roles(random) == "s" & theta < 0)
+  if (length(negative)) {
+    bad <- names[negative]
+    pp_abort("start", c(x = "{.arg start} must not be negative for {.code {bad}}.", i = meaning))
+  }
 }
 
 check_start_rho <- function(start, objective) {

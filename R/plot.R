@@ -3,9 +3,12 @@
 #' Plot a fit
 #'
 #' Residuals against fitted values, a normal quantile plot of the residuals, and the random effects
-#' with their intervals, sorted (a caterpillar plot), in base graphics.
+#' with their intervals, sorted (a caterpillar plot), in base graphics. The residuals of a fit by
+#' [lmm()] are scaled; those of a fit by [glmm()] are randomised quantile residuals (drawn with a
+#' fixed seed), which are standard normal if the model holds, and stand against the fitted values on
+#' the scale of the link.
 #'
-#' @param x A fit, as [lmm()] returns it.
+#' @param x A fit, as [lmm()] or [glmm()] returns it.
 #' @param which Plots wanted: 1 residuals against fitted values, 2 normal quantiles, 3 random
 #'   effects, one panel per effect. Default all.
 #' @param level Coverage of the intervals of the random effects. Default 0.95.
@@ -21,7 +24,7 @@
 #' plot(fit, which = 3)
 #' @importFrom graphics plot
 #' @export
-plot.pp_lmm <- function(x, which = 1:3, level = 0.95, ask = NULL, ...) {
+plot.pp_fit <- function(x, which = 1:3, level = 0.95, ask = NULL, ...) {
   check_level(level)
   if (!is.numeric(which) || length(which) == 0L || !all(which %in% 1:3)) {
     pp_abort("argument", c(
@@ -37,24 +40,40 @@ plot.pp_lmm <- function(x, which = 1:3, level = 0.95, ask = NULL, ...) {
     before <- grDevices::devAskNewPage(TRUE)
     on.exit(grDevices::devAskNewPage(before))
   }
-  if (any(which < 3)) residuals <- scaled_residuals(x)
-  if (1 %in% which) plot_residuals(fitted_values(x), residuals, ...)
-  if (2 %in% which) plot_quantiles(residuals, ...)
+  if (any(which < 3)) shown <- plotted_residuals(x)
+  if (1 %in% which) plot_residuals(fitted_values(x), shown, ...)
+  if (2 %in% which) plot_quantiles(shown, ...)
   if (!is.null(effects)) plot_effect_panels(effects, level, ...)
   invisible(x)
 }
 
-plot_residuals <- function(fitted, residuals, ...) {
-  point_plot(fitted, residuals,
-    xlab = "Fitted values", ylab = "Scaled residuals", main = "Residuals against fitted values", ...
-  )
-  graphics::abline(h = 0, lty = 3)
-  graphics::lines(stats::lowess(fitted, residuals), col = "firebrick")
+# Residuals that are standard normal if the model holds, and what they are called.
+plotted_residuals <- function(fit) UseMethod("plotted_residuals")
+
+plotted_residuals.pp_lmm <- function(fit) {
+  list(residuals = scaled_residuals(fit), label = "Scaled residuals")
 }
 
-plot_quantiles <- function(residuals, ...) {
+# Those of a quasi family, which is no distribution, are only scaled.
+plotted_residuals.pp_glmm <- function(fit) {
+  if (!is.null(fit$family$quasi)) {
+    return(plotted_residuals.pp_lmm(fit))
+  }
+  list(residuals = with_seed(1L, quantile_residuals(fit)), label = "Quantile residuals")
+}
+
+plot_residuals <- function(fitted, shown, ...) {
+  point_plot(fitted, shown$residuals,
+    xlab = "Fitted values", ylab = shown$label, main = "Residuals against fitted values", ...
+  )
+  graphics::abline(h = 0, lty = 3)
+  graphics::lines(stats::lowess(fitted, shown$residuals), col = "firebrick")
+}
+
+plot_quantiles <- function(shown, ...) {
+  residuals <- shown$residuals
   point_plot(stats::qnorm(stats::ppoints(length(residuals))), sort(residuals),
-    xlab = "Normal quantiles", ylab = "Scaled residuals",
+    xlab = "Normal quantiles", ylab = shown$label,
     main = "Normal quantiles of residuals", ...
   )
   graphics::abline(0, 1, lty = 3)

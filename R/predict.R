@@ -129,11 +129,38 @@ predicted_variance <- function(fit, rows) {
   if (any(complete)) {
     keep <- which(complete)
     z <- lapply(rows$z, function(z) if (!is.null(z)) replace_missing(z[keep, , drop = FALSE]))
-    variance[keep] <- engine_prediction_variance(
-      engine(fit), fit, rows$X[keep, , drop = FALSE], lapply(codes, function(code) code[keep]), z
+    variance[keep] <- prediction_variance(
+      fit, rows$X[keep, , drop = FALSE], lapply(codes, function(code) code[keep]), z
     )
   }
   variance + prior
+}
+
+# The variance of complete rows, codes 0 where a term is not used or its level is new. Where no
+# random effect is, a generalised model needs the covariance of its estimates alone.
+prediction_variance <- function(fit, X, codes, z) {
+  if (!inherits(fit, "pp_glmm")) {
+    return(engine_prediction_variance(engine(fit), fit, X, codes, z))
+  }
+  variance <- quadratic_form(X, fit$vcov)
+  known <- !is.na(variance) & Reduce(`|`, lapply(codes, `>`, 0L), logical(nrow(X)))
+  if (any(known)) {
+    model <- engine_model(fit)
+    variance[known] <- engine_prediction_variance(
+      engine(model), model, X[known, , drop = FALSE], lapply(codes, function(code) code[known]),
+      lapply(z, function(z) if (!is.null(z)) z[known, , drop = FALSE])
+    )
+  }
+  variance
+}
+
+# x' V x of each row. Coefficients without variance, as those that run to infinity, have none in V.
+quadratic_form <- function(X, V) {
+  lost <- is.na(diag(V))
+  value <- rowSums((X[, !lost, drop = FALSE] %*% V[!lost, !lost, drop = FALSE]) *
+    X[, !lost, drop = FALSE])
+  value[rowSums(X[, lost, drop = FALSE] != 0) > 0] <- NA_real_
+  value
 }
 
 prior_variance <- function(fit, t, z, rows) {
@@ -142,7 +169,7 @@ prior_variance <- function(fit, t, z, rows) {
   } else {
     z[rows, , drop = FALSE] %*% fit$Lambda[[t]]
   }
-  fit$sigma^2 * rowSums(scaled^2)
+  random_scale(fit)^2 * rowSums(scaled^2)
 }
 
 row_complete <- function(z, m) if (is.null(z)) rep(TRUE, m) else is.finite(rowSums(z))

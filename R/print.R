@@ -2,8 +2,8 @@
 
 #' @rdname summary.pp_lmm
 #' @export
-print.pp_lmm <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
-  print_title(x)
+print.pp_fit <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  cat(model_title(x), "\n", sep = "")
   print_call(x)
   print_criterion(criterion_table(x))
   if (has_random(x)) {
@@ -11,6 +11,7 @@ print.pp_lmm <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
     print_varcorr(VarCorr.pp_fit(x), digits, "Std.Dev.")
   }
   print_sizes(x$n, n_groups(x))
+  print_distribution(x, digits)
   cat("\n")
   if (length(x$coefficients)) {
     cat("Fixed effects:\n")
@@ -22,18 +23,32 @@ print.pp_lmm <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
   invisible(x)
 }
 
-model_title <- function(fit) {
+# What a kind of fit has of its own: its title, its criterion, and in print.pp_fit() the estimates
+# besides the fixed and random effects.
+model_title <- function(fit) UseMethod("model_title")
+criterion_table <- function(fit) UseMethod("criterion_table")
+print_distribution <- function(x, digits) UseMethod("print_distribution")
+
+print_distribution.pp_lmm <- function(x, digits) invisible()
+
+model_title.pp_lmm <- function(fit) {
   if (!has_random(fit)) {
     return("Linear model (no random effects)")
   }
   paste("Linear mixed model, fitted by", if (fit$REML) "REML" else "ML")
 }
 
-print_title <- function(x) cat(model_title(x), "\n", sep = "")
-
-# Formula and the names of the arguments that made the fit; no data frame written out in full.
+# Family, formula and the names of the arguments that made the fit; no data frame written out in
+# full. `x` is a fit or its summary.
 print_call <- function(x) {
+  if (!is.null(x$family)) {
+    print_labelled("Family", sprintf("%s (%s)", family_name(x$family), x$family$link))
+  }
   print_labelled("Formula", formula_lines(deparse1(x$formula), getOption("width") - 10L))
+  for (argument in c("ziformula", "dispformula")) {
+    value <- x$call[[argument]]
+    if (is.language(value)) print_labelled(argument, shorten(deparse1(value), 65L))
+  }
   for (argument in c("data", "weights", "offset", "subset")) {
     value <- x$call[[argument]]
     if (is.language(value)) {
@@ -41,6 +56,14 @@ print_call <- function(x) {
       print_labelled(label, shorten(deparse1(value), 65L))
     }
   }
+  if (!is.null(x$prior)) {
+    print_labelled("Prior", sprintf("normal on the fixed effects, sd %s", named_values(x$prior$sd)))
+  }
+}
+
+named_values <- function(x) {
+  labels <- if (is.null(names(x))) "" else ifelse(nzchar(names(x)), paste0(names(x), " = "), "")
+  paste0(labels, vapply(x, format, ""), collapse = ", ")
 }
 
 print_labelled <- function(label, lines) {
@@ -71,7 +94,7 @@ shorten <- function(text, width) {
 }
 
 # One number for a fit by REML, the information criteria for a fit by ML.
-criterion_table <- function(fit) {
+criterion_table.pp_lmm <- function(fit) {
   if (fit$REML) {
     return(c(REML = fit$criterion))
   }
@@ -83,6 +106,9 @@ criterion_table <- function(fit) {
 }
 
 print_criterion <- function(table) {
+  if (length(table) == 0L) {
+    return(invisible())
+  }
   if (length(table) == 1L) {
     cat("REML criterion: ", format(round(table, 1L), nsmall = 1L), "\n", sep = "")
     return(invisible())
@@ -102,7 +128,9 @@ print_sizes <- function(n, groups) {
 
 # What a reader has to know about the estimates: dropped columns, convergence, singularity.
 print_notes <- function(x) {
-  notes <- c(dropped_note(x$aliased), convergence_note(x), singular_note(x))
+  notes <- c(
+    dropped_note(x$aliased), separation_note(x), convergence_note(x), singular_note(x)
+  )
   if (length(notes)) {
     cat("\n")
     cat(strwrap(notes, width = getOption("width"), exdent = 2L), sep = "\n")
@@ -117,10 +145,11 @@ dropped_note <- function(aliased) {
 
 convergence_note <- function(x) {
   convergence <- x$convergence
-  if (length(x$random) == 0L || is.null(convergence$status)) {
+  converged <- identical(convergence$status, "converged")
+  if (is.null(convergence$status) || length(x$random) == 0L && converged) {
     return(NULL)
   }
-  if (convergence$status != "converged") {
+  if (!converged) {
     return(sprintf(
       "Not converged (%s): %d evaluations, Newton decrement %s", convergence$status,
       convergence$evaluations, format(convergence$decrement, digits = 1L)

@@ -94,8 +94,14 @@ slope_columns <- function(slope, label, intercept, terms) {
 }
 
 # What is said once about a design, not a fault: rows left out, readings that differ from lme4's.
-inform_design <- function(design, bars) {
-  dropped <- design$dropped_weights
+inform_design <- function(design, bars, dropped_trials = 0L) {
+  dropped <- design$dropped_weights - dropped_trials
+  if (dropped_trials > 0L) {
+    pp_inform("response", c(
+      i = "{dropped_trials} row{?s} without trials {?is/are} left out: no information is in
+           {?it/them}."
+    ))
+  }
   if (dropped > 0L) {
     pp_inform("weights", c(
       i = "{dropped} row{?s} of zero weight {?is/are} left out: no information is in {?it/them}."

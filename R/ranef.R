@@ -8,9 +8,11 @@ nlme::ranef
 #'
 #' The conditional modes (best linear unbiased predictions) of the random effects, with their
 #' conditional variances given the estimates of the fixed effects and of the covariance parameters:
-#' the numbers of lme4's `ranef()`. Several terms on one grouping factor stand side by side.
+#' the numbers of lme4's `ranef()`. For a fit by [glmm()] the modes are those of the integrand, and
+#' the variances those of its normal approximation there (the inverse of the curvature). Several
+#' terms on one grouping factor stand side by side.
 #'
-#' @param object A fit, as [lmm()] returns it.
+#' @param object A fit, as [lmm()] or [glmm()] returns it.
 #' @param condVar `TRUE` (default) to attach the conditional variances.
 #' @param whichel Names of the grouping factors wanted. Default all.
 #' @param drop `TRUE` turns a table of one column into a named vector. Default `FALSE`.
@@ -18,7 +20,8 @@ nlme::ranef
 #' @param row.names,optional Not used; part of the generic.
 #' @param ... Not used; anything given to `ranef()` here is an error.
 #' @return A list of class `"ranef.pp_fit"` with one data frame per grouping factor: a row per
-#'   level, a column per effect, in units of the response per unit of the column. The attribute
+#'   level, a column per effect, in units of the response (for [glmm()] of the link) per unit of the
+#'   column. The attribute
 #'   `"postVar"` of each holds the conditional covariance matrices, an array of columns x columns x
 #'   levels (a list of such arrays when several terms share the factor). `as.data.frame()` gives one
 #'   row per effect and level with the columns `grpvar`, `term`, `grp`, `condval` and `condsd`.
@@ -34,7 +37,8 @@ ranef.pp_fit <- function(object, condVar = TRUE, whichel = NULL, drop = FALSE, .
   groups <- vapply(object$random, function(term) term$group, "")
   wanted <- choose_groups(whichel, unique(groups))
   variances <- if (condVar && length(wanted)) {
-    engine_conditional_covariance(engine(object), object)
+    model <- engine_model(object)
+    engine_conditional_covariance(engine(model), model)
   }
   tables <- lapply(wanted, function(group) {
     terms <- which(groups == group)

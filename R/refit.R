@@ -5,14 +5,16 @@
 #' not done again.
 #'
 #' @param object A fit.
-#' @param newresp Numeric vector: the new response, one value a row used in the fit (n values), or
-#'   one a row of the original data if rows were dropped for missing values. A data frame of one
-#'   column, as [simulate()] returns it, is accepted.
+#' @param newresp The new response, one value a row used in the fit (n values), or one a row of the
+#'   original data if rows were dropped for missing values: a numeric vector; for a fit by [glmm()]
+#'   any response of its family, a matrix of successes and failures included. A proportion without
+#'   them has the trials of the fit. A data frame of one column, as [simulate()] returns it, is
+#'   accepted.
 #' @param ... Must be empty.
 #' @return A fit of the same class as `object`.
 #' @section Errors:
-#' `partialpool_error_response` if `newresp` is not numeric, of another length, missing or infinite
-#' somewhere, or constant.
+#' `partialpool_error_response` if `newresp` is not a response of the model, of another length,
+#' missing or infinite somewhere, or (for a linear model) constant.
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' again <- refit(fit, simulate(fit, seed = 1)[[1]])
@@ -51,6 +53,39 @@ refit.pp_lmm <- function(object, newresp, ...) {
   object
 }
 
+#' @rdname refit
+#' @export
+#' @rawNamespace S3method(lme4::refit,pp_glmm)
+refit.pp_glmm <- function(object, newresp, ...) {
+  if (...length()) reject_dots(...)
+  control <- object$control
+  y <- new_rows(newresp, object)
+  check_newresp_values(y)
+  # A response of one column has the trials of the fit; prior weights stay in any case.
+  shares <- traits_of(object$family)$response == "proportion" && NCOL(y) == 1L
+  response <- family_response(
+    y, "newresp", object$family, if (shares) object$trials else object$weights,
+    response_values(object$frame[[1L]]), row.names(object$frame), !is.null(object$zi),
+    control$check
+  )
+  design <- design_of(object)
+  design$y <- response$y
+  design["trials"] <- list(response$trials)
+  design$frame <- replace_response(object$frame, y)
+  if (control$check) check_constant_family_response(design, TRUE)
+  fit <- fit_glmm(design, integral_of(object), object$REML, object$prior, NULL, control,
+                  object$call)
+  # Columns that the first fit left out are left out still.
+  fit$column_names <- object$column_names
+  fit$aliased <- object$aliased
+  fit
+}
+
+# What a factor or text may be, in order; NULL for numbers.
+response_values <- function(y) {
+  if (is.factor(y)) levels(y) else if (is.character(y)) sort(unique(y))
+}
+
 # `[[<-.data.frame` costs more than the whole refit of a small model.
 replace_response <- function(frame, y) {
   class <- oldClass(frame)
@@ -69,24 +104,44 @@ check_newresp <- function(newresp, object) {
       i = "It is {.obj_type_friendly {newresp}}."
     ))
   }
-  y <- as.numeric(y)
-  if (length(y) == n + length(object$na.action)) {
-    if (length(object$na.action)) y <- y[-object$na.action]
-  } else if (length(y) != n) {
+  y <- new_rows(as.numeric(y), object)
+  check_newresp_values(y)
+  if (n > 1L && all(y == y[1L])) {
+    pp_abort("response", c(x = "{.arg newresp} is constant: there is nothing to model."))
+  }
+  y
+}
+
+# The new response of the rows that the fit used.
+new_rows <- function(newresp, object) {
+  y <- if (is.list(newresp) && length(newresp) == 1L) newresp[[1L]] else newresp
+  n <- object$n
+  if (is.null(y) || !is.atomic(y)) {
     pp_abort("response", c(
-      x = "{.arg newresp} must have {n} values, one a row used in the fit.",
-      i = "It has {length(y)}."
+      x = "{.arg newresp} must be a vector or a matrix with {n} rows.",
+      i = "It is {.obj_type_friendly {newresp}}."
     ))
   }
-  if (!all(is.finite(y))) {
-    rows <- describe_rows(which(!is.finite(y)))
+  dropped <- object$na.action
+  if (length(dropped) && NROW(y) == n + length(dropped)) {
+    y <- if (is.matrix(y)) y[-dropped, , drop = FALSE] else y[-dropped]
+  }
+  if (NROW(y) != n) {
+    pp_abort("response", c(
+      x = "{.arg newresp} must have {n} values, one a row used in the fit.",
+      i = "It has {NROW(y)}."
+    ))
+  }
+  y
+}
+
+check_newresp_values <- function(y) {
+  bad <- bad_rows(y)
+  if (length(bad)) {
+    rows <- describe_rows(bad)
     pp_abort("response", c(
       x = "{.arg newresp} has missing or infinite values in {rows}.",
       ">" = "Refit with {.fn update} and data in which these rows are left out."
     ))
   }
-  if (n > 1L && all(y == y[1L])) {
-    pp_abort("response", c(x = "{.arg newresp} is constant: there is nothing to model."))
-  }
-  y
 }

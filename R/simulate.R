@@ -32,18 +32,26 @@ simulate.pp_lmm <- function(object, nsim = 1, seed = NULL, re.form = NA, use.u =
   reject_dots(...)
   nsim <- check_count(nsim, "nsim")
   if (!missing(use.u)) re.form <- from_use_u(use.u, missing(re.form))
+  simulation(object, nsim, seed, re.form, newdata, allow.new.levels, function(mean, effects, rows) {
+    noise <- matrix(stats::rnorm(length(mean) * nsim), length(mean)) / sqrt(rows$weights)
+    as.data.frame(mean + object$sigma * (effects + noise))
+  })
+}
+
+# What simulate() does for every model: seed, linear predictor, new random effects, rows left out.
+# `draw` turns the linear predictor without the new effects, those effects (relative to
+# random_scale(), a column per simulation) and the rows into a data frame of responses.
+simulation <- function(fit, nsim, seed, re.form, newdata, allow.new.levels, draw) {
   before <- generator_state()
   if (!is.null(seed)) {
     on.exit(assign(".Random.seed", before, envir = globalenv()))
     set.seed(seed)
   }
-  check_whole_terms(object, re.form)
-  rows <- prediction_rows(object, newdata, re.form, allow.new.levels)
-  mean <- predicted_mean(object, rows)
-  effects <- new_effects(object, rows, newdata, nsim)
-  n <- length(mean)
-  noise <- matrix(stats::rnorm(n * nsim), n) / sqrt(rows$weights)
-  values <- as.data.frame(mean + object$sigma * (effects + noise))
+  check_whole_terms(fit, re.form)
+  rows <- prediction_rows(fit, newdata, re.form, allow.new.levels)
+  mean <- predicted_mean(fit, rows)
+  effects <- new_effects(fit, rows, newdata, nsim)
+  values <- draw(mean, effects, rows)
   names(values) <- paste0("sim_", seq_len(nsim))
   values <- pad_simulation(values, names(mean), rows$na.action)
   attr(values, "seed") <- if (is.null(seed)) before else structure(seed, kind = as.list(RNGkind()))
@@ -120,8 +128,8 @@ check_whole_terms <- function(fit, re.form) {
 
 pad_simulation <- function(values, row_names, omitted) {
   if (inherits(omitted, "exclude")) {
-    row_names <- names(stats::napredict(omitted, stats::setNames(values[[1L]], row_names)))
-    values <- as.data.frame(lapply(values, stats::napredict, omit = omitted))
+    row_names <- names(stats::napredict(omitted, stats::setNames(row_names, row_names)))
+    values <- structure(lapply(values, stats::naresid, omit = omitted), class = "data.frame")
   }
   # They come from a data frame: `row.names<-` would look for duplicates again.
   if (!is.null(row_names)) attr(values, "row.names") <- row_names

@@ -17,11 +17,11 @@
 #' @param signif.stars `TRUE` prints stars behind the p-values. Default
 #'   `getOption("show.signif.stars")`, as [stats::printCoefmat()].
 #' @param ... Not used; anything given to `summary()` here is an error.
-#' @return A list of class `"summary.pp_lmm"`; among its elements `coefficients` (also by `coef()`),
-#'   a matrix with the columns `Estimate`, `Std. Error`, `df`, `t value`, `Pr(>|t|)` (with
-#'   `ddf = "none"`: `z value` and `Pr(>|z|)`, and no `df`) and a row of `NA` for each dropped
-#'   column; `varcor`, `sigma`, `residuals` (scaled), `vcov`, `ngrps`, `AICtab`. The print methods
-#'   return their argument invisibly.
+#' @return A list of class `c("summary.pp_lmm", "summary.pp_fit")`; among its elements
+#'   `coefficients` (also by `coef()`), a matrix with the columns `Estimate`, `Std. Error`, `df`,
+#'   `t value`, `Pr(>|t|)` (with `ddf = "none"`: `z value` and `Pr(>|z|)`, and no `df`) and a row of
+#'   `NA` for each dropped column; `varcor`, `sigma`, `residuals` (scaled), `vcov`, `ngrps`,
+#'   `AICtab`. The print methods return their argument invisibly.
 #' @section Errors: A `ddf` that does not exist is of class `partialpool_error_argument`.
 #' @references Kuznetsova, Brockhoff and Christensen (2017), lmerTest package: tests in linear mixed
 #'   effects models, Journal of Statistical Software 82(13).
@@ -49,7 +49,7 @@ summary.pp_lmm <- function(object, ddf = c("satterthwaite", "residual", "none"),
       convergence = object$convergence,
       left_out = length(object$na.action), dropped_weights = object$dropped_weights
     ),
-    class = "summary.pp_lmm"
+    class = c("summary.pp_lmm", "summary.pp_fit")
   )
 }
 
@@ -58,20 +58,25 @@ standard_errors <- function(fit) fit$sigma * sqrt(diag(fit$vcov_unscaled))
 
 coefficient_table <- function(fit, se, ddf) {
   estimate <- fit$coefficients
-  statistic <- estimate / se
   table <- if (ddf == "none") {
-    cbind(
-      Estimate = estimate, "Std. Error" = se, "z value" = statistic,
-      "Pr(>|z|)" = 2 * stats::pnorm(-abs(statistic))
-    )
+    z_table(estimate, se)
   } else {
     df <- degrees_of_freedom(fit, diag(length(estimate)), ddf)
+    statistic <- estimate / se
     cbind(
       Estimate = estimate, "Std. Error" = se, df = df, "t value" = statistic,
       "Pr(>|t|)" = 2 * stats::pt(-abs(statistic), df)
     )
   }
   with_dropped_rows(table, fit)
+}
+
+z_table <- function(estimate, se) {
+  statistic <- estimate / se
+  cbind(
+    Estimate = estimate, "Std. Error" = se, "z value" = statistic,
+    "Pr(>|z|)" = 2 * stats::pnorm(-abs(statistic))
+  )
 }
 
 with_dropped_rows <- function(table, fit) {
@@ -99,29 +104,39 @@ degrees_of_freedom <- function(fit, L, ddf) {
   engine_satterthwaite(engine(fit), fit, L)
 }
 
-scaled_residuals <- function(fit) {
+scaled_residuals <- function(fit) UseMethod("scaled_residuals")
+
+scaled_residuals.pp_lmm <- function(fit) {
   r <- (fit$y - fitted_values(fit)) / fit$sigma
   if (is.null(fit$weights)) r else r * sqrt(fit$weights)
 }
 
 #' @rdname summary.pp_lmm
 #' @export
-print.summary.pp_lmm <- function(x, digits = max(3L, getOption("digits") - 3L),
+print.summary.pp_fit <- function(x, digits = max(3L, getOption("digits") - 3L),
                                  signif.stars = getOption("show.signif.stars"), ...) {
   cat(x$title, "\n", sep = "")
   print_call(x)
-  cat("\n")
-  print_criterion(x$AICtab)
-  print_residual_quantiles(x$residuals, digits)
+  if (length(x$AICtab)) {
+    cat("\n")
+    print_criterion(x$AICtab)
+  }
+  if (!anyNA(x$residuals)) print_residual_quantiles(x$residuals, digits)
   if (length(x$random)) {
     cat("\nRandom effects:\n")
     print_varcorr(x$varcor, digits, c("Variance", "Std.Dev."))
-  } else {
+  } else if (inherits(x, "summary.pp_lmm")) {
     cat("\nResidual standard deviation: ", format(x$sigma, digits = digits), "\n", sep = "")
+  } else {
+    cat("\n")
   }
   print_sizes(x$n, x$ngrps)
   print_left_out(x)
+  print_scale(x$scale, digits)
+  print_overdispersion(x$overdispersion, digits)
   print_fixed_effects(x, digits, signif.stars)
+  print_part(x$dispersion, "Dispersion model (log)", digits, signif.stars)
+  print_part(x$zi, "Zero-inflation model (logit)", digits, signif.stars)
   if (!is.null(x$correlation)) print_fixed_correlation(x$correlation)
   print_notes(x)
   invisible(x)
@@ -155,8 +170,12 @@ print_fixed_effects <- function(x, digits, signif.stars) {
     satterthwaite = "Satterthwaite's df", residual = "residual df", none = "z tests"
   )
   cat("\nFixed effects (", method, "):\n", sep = "")
-  tests <- ncol(x$coefficients) - 1L
-  stats::printCoefmat(x$coefficients,
+  print_coefficients(x$coefficients, digits, signif.stars)
+}
+
+print_coefficients <- function(table, digits, signif.stars) {
+  tests <- ncol(table) - 1L
+  stats::printCoefmat(table,
     digits = digits, signif.stars = isTRUE(signif.stars), signif.legend = isTRUE(signif.stars),
     cs.ind = 1:2, tst.ind = tests, has.Pvalue = TRUE, P.values = TRUE, na.print = "NA"
   )

@@ -7,10 +7,10 @@
 #' there, in the environment of the formula: an update also works outside of the function that made
 #' the fit.
 #'
-#' @param object A fit, as [lmm()] returns it.
+#' @param object A fit, as [lmm()] or [glmm()] returns it.
 #' @param formula. Changes to the formula; `.` stands for what was there, as in
 #'   [stats::update.formula()].
-#' @param ... Arguments of [lmm()] to add or replace; `NULL` removes one.
+#' @param ... Arguments of [lmm()] or [glmm()] to add or replace; `NULL` removes one.
 #' @param evaluate `FALSE` returns the changed call. Default `TRUE`.
 #' @return A fit, or a call.
 #' @section Errors: An argument without a name is of class `partialpool_error_argument`.
@@ -69,5 +69,8 @@ refit_ml <- function(fit) {
   }
   call <- fit$call
   call$REML <- FALSE
+  if (inherits(fit, "pp_glmm")) {
+    return(fit_glmm(design_of(fit), integral_of(fit), FALSE, fit$prior, NULL, fit$control, call))
+  }
   fit_design(design_of(fit), REML = FALSE, control = fit$control, call = call)
 }

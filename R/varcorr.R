@@ -6,11 +6,12 @@ nlme::VarCorr
 
 #' Variances and correlations of the random effects
 #'
-#' The estimated covariance matrix of each random-effects term and the residual standard deviation,
-#' with lme4's names, order and numbers.
+#' The estimated covariance matrix of each random-effects term and, where the family is gaussian,
+#' the residual standard deviation, with lme4's names, order and numbers.
 #'
-#' @param x A fit, as [lmm()] returns it, or a result of `VarCorr()`.
-#' @param sigma Residual standard deviation that scales the matrices. Default that of the fit.
+#' @param x A fit, as [lmm()] or [glmm()] returns it, or a result of `VarCorr()`.
+#' @param sigma Residual standard deviation that scales the matrices. Default that of the fit; 1 for
+#'   [glmm()], where they are on the scale of the link as they stand.
 #' @param comp What to print: `"Variance"`, `"Std.Dev."` or both.
 #' @param digits Significant digits to print.
 #' @param order `"cov.last"` (default) puts the variances of a term before its covariances;
@@ -19,9 +20,9 @@ nlme::VarCorr
 #' @param ... Not used; anything given to `VarCorr()` here is an error.
 #' @return A list of class `"VarCorr.pp_fit"` with one covariance matrix per term, each with the
 #'   attributes `"stddev"` and `"correlation"`; the attribute `"sc"` of the list is the residual
-#'   standard deviation. `as.data.frame()` gives the columns `grp`, `var1`, `var2`, `vcov`
-#'   (variance or covariance) and `sdcor` (standard deviation or correlation).
-#'   A term with a diagonal covariance has no rows for covariances there.
+#'   standard deviation, `"useSc"` whether there is one. `as.data.frame()` gives the columns `grp`,
+#'   `var1`, `var2`, `vcov` (variance or covariance) and `sdcor` (standard deviation or
+#'   correlation). A term with a diagonal covariance has no rows for covariances there.
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' VarCorr(fit)
@@ -29,12 +30,21 @@ nlme::VarCorr
 #' @export
 VarCorr.pp_fit <- function(x, sigma = 1, ...) {
   reject_dots(...)
-  if (missing(sigma)) sigma <- x$sigma
+  if (missing(sigma)) sigma <- random_scale(x)
   matrices <- lapply(seq_along(x$random), function(t) {
     covariance_matrix(sigma * x$Lambda[[t]], x$random[[t]])
   })
   names(matrices) <- vapply(x$random, function(term) term$name, "")
-  structure(matrices, sc = sigma, useSc = TRUE, class = "VarCorr.pp_fit")
+  residual <- has_residual(x)
+  # The factors of a glmm are absolute: its residual is not what scales them.
+  sc <- if (!residual) 1 else if (inherits(x, "pp_glmm")) sigma * x$sigma else sigma
+  structure(matrices, sc = sc, useSc = residual, class = "VarCorr.pp_fit")
+}
+
+# Is there a residual with a variance of its own? Not in a family whose mean determines it, nor
+# where it differs between rows.
+has_residual <- function(fit) {
+  !inherits(fit, "pp_glmm") || fit$family$family == "gaussian" && !is.na(fit$sigma)
 }
 
 covariance_matrix <- function(factor, term) {
@@ -67,10 +77,12 @@ as.data.frame.VarCorr.pp_fit <- function(x, row.names = NULL, optional = FALSE,
                                          order = c("cov.last", "lower.tri"), ...) {
   order <- choose_option(order, c("cov.last", "lower.tri"), "order")
   tables <- Map(varcorr_rows, x, names(x), order)
-  residual <- data.frame(
-    grp = "Residual", var1 = NA_character_, var2 = NA_character_,
-    vcov = attr(x, "sc")^2, sdcor = attr(x, "sc")
-  )
+  residual <- if (attr(x, "useSc")) {
+    data.frame(
+      grp = "Residual", var1 = NA_character_, var2 = NA_character_,
+      vcov = attr(x, "sc")^2, sdcor = attr(x, "sc")
+    )
+  }
   table <- do.call(rbind, c(unname(tables), list(residual)))
   row.names(table) <- NULL
   table
@@ -101,10 +113,13 @@ varcorr_rows <- function(v, group, order) {
 print_varcorr <- function(x, digits, comp) {
   shown <- choose_components(comp)
   rows <- lapply(names(x), function(group) varcorr_lines(x[[group]], group))
-  sd <- c(unlist(lapply(rows, function(r) r$sd)), attr(x, "sc"))
+  if (attr(x, "useSc")) {
+    rows <- c(rows, list(list(group = "Residual", name = "", sd = attr(x, "sc"))))
+  }
+  sd <- unlist(lapply(rows, function(r) r$sd))
   body <- cbind(
-    Groups = c(unlist(lapply(rows, function(r) r$group)), "Residual"),
-    Name = c(unlist(lapply(rows, function(r) r$name)), "")
+    Groups = unlist(lapply(rows, function(r) r$group)),
+    Name = unlist(lapply(rows, function(r) r$name))
   )
   if ("Variance" %in% shown) body <- cbind(body, Variance = format_jointly(sd^2, digits))
   if ("Std.Dev." %in% shown) body <- cbind(body, Std.Dev. = format_jointly(sd, digits))
@@ -169,7 +184,7 @@ correlation_columns <- function(rows, digits) {
     }
     block
   })
-  all_rows <- rbind(do.call(rbind, blocks), "")
+  all_rows <- do.call(rbind, blocks)
   colnames(all_rows) <- c("Corr", rep("", widest - 1L))
   all_rows
 }

@@ -1,8 +1,11 @@
 # What is measured: a table of cases. Each has a function that makes the data (outside the clock),
-# the formula, and whether the fit is by REML. Random draws follow R's default generators, in
-# exactly the order written here, so that the criterion at the optimum can be looked up.
+# the formula, and whether the fit is by REML or, for a generalised model, its family. Random draws
+# follow R's default generators, in exactly the order written here, so that the criterion at the
+# optimum can be looked up.
 
-bench_cases <- function() {
+bench_cases <- function() c(linear_cases(), generalised_cases())
+
+linear_cases <- function() {
   list(
     sleepstudy = list(
       title = "sleepstudy, correlated slopes",
@@ -55,13 +58,81 @@ bench_cases <- function() {
   )
 }
 
-# Cases that take seconds with every program
-quick_cases <- c("sleepstudy", "refit", "insteval", "finn")
+# All by maximum likelihood with the Laplace approximation.
+generalised_cases <- function() {
+  list(
+    cbpp = list(
+      title = "cbpp, 56 rows, binomial",
+      data = function() shipped("cbpp"),
+      formula = cbind(incidence, size - incidence) ~ period + (1 | herd),
+      family = stats::binomial()
+    ),
+    grouseticks = list(
+      title = "grouseticks, a level per row and two factors, Poisson",
+      data = function() shipped("grouseticks"),
+      formula = TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | INDEX) + (1 | LOCATION),
+      family = stats::poisson()
+    ),
+    contraception = list(
+      title = "Contraception, binary",
+      data = function() shipped("Contraception", "mlmRev"),
+      formula = use ~ age + I(age^2) + urban + livch + (1 | district),
+      family = stats::binomial()
+    ),
+    verbagg = list(
+      title = "VerbAgg, two crossed factors, binary",
+      data = function() shipped("VerbAgg", "lme4"),
+      formula = r2 ~ Anger + Gender + btype + situ + (1 | id) + (1 | item),
+      family = stats::binomial()
+    ),
+    verbagg_interaction = list(
+      title = "VerbAgg, all interactions of two",
+      data = function() shipped("VerbAgg", "lme4"),
+      formula = r2 ~ (Anger + Gender + btype + situ)^2 + (1 | id) + (1 | item),
+      family = stats::binomial()
+    ),
+    verbagg_slopes = list(
+      title = "VerbAgg, slopes by person",
+      data = function() shipped("VerbAgg", "lme4"),
+      formula = r2 ~ btype + situ + mode + (0 + mode | id) + (1 | item),
+      family = stats::binomial()
+    ),
+    binary_crossed = list(
+      title = "2,000 x 200 crossed, binary",
+      data = binary_data,
+      formula = y ~ x + w + (1 | s) + (1 | i),
+      family = stats::binomial()
+    ),
+    poisson_large = list(
+      title = "5,000 groups, Poisson",
+      data = poisson_data,
+      formula = y ~ x + w + (1 | g),
+      family = stats::poisson()
+    ),
+    negative_binomial = list(
+      title = "1,000 groups, negative binomial",
+      data = negative_binomial_data,
+      formula = y ~ x + w + (1 | g),
+      family = "nbinom2"
+    ),
+    gamma = list(
+      title = "200 groups, Gamma with log link",
+      data = gamma_data,
+      formula = y ~ x + w + (1 | g),
+      family = stats::Gamma("log")
+    )
+  )
+}
 
-# A data set of the package, without loading the package
-shipped <- function(name) {
+# Cases that take seconds with every program
+quick_cases <- c(
+  "sleepstudy", "refit", "insteval", "finn", "cbpp", "grouseticks", "contraception", "verbagg"
+)
+
+# A data set of a package, without loading the package
+shipped <- function(name, package = "partialpool") {
   place <- new.env()
-  utils::data(list = name, package = "partialpool", envir = place)
+  utils::data(list = name, package = package, envir = place)
   place[[name]]
 }
 
@@ -123,4 +194,41 @@ maximal_data <- function() {
   data$subj <- factor(data$subj)
   data$item <- factor(data$item)
   data
+}
+
+binary_data <- function(n = 1e5) {
+  set.seed(11)
+  s <- sample(2000, n, replace = TRUE)
+  i <- sample(200, n, replace = TRUE)
+  x <- stats::rnorm(n)
+  w <- stats::rbinom(n, 1, 0.5)
+  eta <- -0.5 + 0.4 * x - 0.3 * w + stats::rnorm(2000, 0, 0.9)[s] + stats::rnorm(200, 0, 0.6)[i]
+  data.frame(y = stats::rbinom(n, 1, stats::plogis(eta)), x, w, s = factor(s), i = factor(i))
+}
+
+poisson_data <- function(n = 1e6) {
+  data <- one_factor_data(n, 5000, 12)
+  data$y <- stats::rpois(n, exp(data$eta))
+  data
+}
+
+negative_binomial_data <- function(n = 1e5) {
+  data <- one_factor_data(n, 1000, 13)
+  data$y <- stats::rnbinom(n, size = 1.5, mu = exp(data$eta))
+  data
+}
+
+gamma_data <- function(n = 1e4) {
+  data <- one_factor_data(n, 200, 14)
+  data$y <- stats::rgamma(n, shape = 2, scale = exp(data$eta) / 2)
+  data
+}
+
+one_factor_data <- function(n, levels, seed) {
+  set.seed(seed)
+  g <- sample(levels, n, replace = TRUE)
+  x <- stats::rnorm(n)
+  w <- stats::rbinom(n, 1, 0.5)
+  eta <- 0.5 + 0.3 * x - 0.2 * w + stats::rnorm(levels, 0, 0.5)[g]
+  data.frame(x, w, g = factor(g), eta)
 }

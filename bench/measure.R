@@ -58,8 +58,7 @@ reset_peak <- function() {
 
 arguments <- commandArgs(trailingOnly = TRUE)
 # A user has loaded the package before fitting
-invisible(loadNamespace(arguments[2]))
-result <- measure(
-  bench_cases()[[arguments[1]]], bench_engines()[[arguments[2]]], as.numeric(arguments[3])
-)
+engine <- bench_engines()[[arguments[2]]]
+invisible(loadNamespace(engine$package))
+result <- measure(bench_cases()[[arguments[1]]], engine, as.numeric(arguments[3]))
 saveRDS(result, arguments[4])

@@ -1,4 +1,4 @@
-# make bench: lmm() beside lme4 and glmmTMB, from formula and data to the fit, in one run.
+# make bench: lmm(), glmm() beside lme4 and glmmTMB, from formula and data to the fit, in one run.
 #   Rscript bench/run.R [--cases a,b] [--engines a,b] [--quick] [--limit SECONDS] [--budget SECONDS]
 # --quick     only the cases that take seconds with every program
 # --limit     a program that has not fitted a case by then is stopped (300); lme4 gets four times it
@@ -18,8 +18,9 @@ main <- function(arguments) {
   results <- list()
   for (case in options$cases) {
     for (engine in options$engines) {
+      if (!measures(engine, case)) next
       row <- measure_in_child(case, engine, options)
-      cat(sprintf("%-12s %-12s %s\n", case, engine, row_summary(row)))
+      cat(sprintf("%-19s %-12s %s\n", case, engine, row_summary(row)))
       results[[length(results) + 1]] <- row
     }
   }
@@ -48,8 +49,14 @@ parse_options <- function(arguments) {
     setdiff(options$cases, names(bench_cases())), setdiff(options$engines, names(bench_engines()))
   )
   if (length(unknown) > 0) stop("unknown case or program: ", toString(unknown), call. = FALSE)
-  options$engines <- Filter(function(engine) nzchar(system.file(package = engine)), options$engines)
+  installed <- function(engine) nzchar(system.file(package = bench_engines()[[engine]]$package))
+  options$engines <- Filter(installed, options$engines)
   options
+}
+
+measures <- function(engine, case) {
+  only <- bench_engines()[[engine]]$only
+  is.null(only) || case %in% names(generalised_cases())
 }
 
 measure_in_child <- function(case, engine, options) {
@@ -63,7 +70,7 @@ measure_in_child <- function(case, engine, options) {
   }
   file <- tempfile(fileext = ".rds")
   errors <- tempfile()
-  limit <- options$limit * if (engine == "lme4") 4 else 1
+  limit <- options$limit * bench_engines()[[engine]]$patience
   code <- suppressWarnings(system2(
     file.path(R.home("bin"), "Rscript"),
     c("bench/measure.R", case, engine, options$budget, shQuote(file)),
@@ -93,11 +100,12 @@ describe_machine <- function(engines) {
   } else {
     Sys.info()[["machine"]]
   }
-  versions <- vapply(engines, function(engine) format(utils::packageVersion(engine)), "")
+  packages <- unique(vapply(engines, function(engine) bench_engines()[[engine]]$package, ""))
+  versions <- vapply(packages, function(package) format(utils::packageVersion(package)), "")
   list(
     date = format(Sys.Date()), machine = cpu,
     r = paste(R.version$major, R.version$minor, sep = "."), blas = blas_name(),
-    versions = paste(engines, versions, collapse = ", ")
+    versions = paste(packages, versions, collapse = ", ")
   )
 }
 

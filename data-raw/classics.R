@@ -4,7 +4,8 @@
 # Run from the root of the repository: Rscript data-raw/classics.R
 
 names <- c(
-  "sleepstudy", "Dyestuff", "Dyestuff2", "Penicillin", "Pastes", "cake", "cbpp", "InstEval"
+  "sleepstudy", "Dyestuff", "Dyestuff2", "Penicillin", "Pastes", "cake", "cbpp", "grouseticks",
+  "InstEval"
 )
 
 for (name in names) {

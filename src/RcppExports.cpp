@@ -11,6 +11,116 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
+// glmm_create
+SEXP glmm_create(Rcpp::List rows, Rcpp::List model);
+RcppExport SEXP _partialpool_glmm_create(SEXP rowsSEXP, SEXP modelSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type rows(rowsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_create(rows, model));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_rank
+Rcpp::List glmm_rank(SEXP engine);
+RcppExport SEXP _partialpool_glmm_rank(SEXP engineSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_rank(engine));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_optimise
+Rcpp::List glmm_optimise(SEXP engine, Rcpp::Nullable<Rcpp::NumericVector> start, double tolerance, int max_iterations, bool progress);
+RcppExport SEXP _partialpool_glmm_optimise(SEXP engineSEXP, SEXP startSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Nullable<Rcpp::NumericVector> >::type start(startSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< bool >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_optimise(engine, start, tolerance, max_iterations, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_estimates
+Rcpp::List glmm_estimates(SEXP engine, Rcpp::NumericVector par);
+RcppExport SEXP _partialpool_glmm_estimates(SEXP engineSEXP, SEXP parSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type par(parSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_estimates(engine, par));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_value
+double glmm_value(SEXP engine, Rcpp::NumericVector par);
+RcppExport SEXP _partialpool_glmm_value(SEXP engineSEXP, SEXP parSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type par(parSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_value(engine, par));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_gradient
+SEXP glmm_gradient(SEXP engine, Rcpp::NumericVector par);
+RcppExport SEXP _partialpool_glmm_gradient(SEXP engineSEXP, SEXP parSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type par(parSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_gradient(engine, par));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_conditional
+Rcpp::List glmm_conditional(SEXP engine, Rcpp::NumericVector par, bool beta_known);
+RcppExport SEXP _partialpool_glmm_conditional(SEXP engineSEXP, SEXP parSEXP, SEXP beta_knownSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type par(parSEXP);
+    Rcpp::traits::input_parameter< bool >::type beta_known(beta_knownSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_conditional(engine, par, beta_known));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_prediction
+SEXP glmm_prediction(SEXP engine, Rcpp::NumericVector par, Rcpp::NumericMatrix x, Rcpp::List codes, Rcpp::List z);
+RcppExport SEXP _partialpool_glmm_prediction(SEXP engineSEXP, SEXP parSEXP, SEXP xSEXP, SEXP codesSEXP, SEXP zSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type par(parSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type codes(codesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type z(zSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_prediction(engine, par, x, codes, z));
+    return rcpp_result_gen;
+END_RCPP
+}
+// glmm_pql
+Rcpp::List glmm_pql(Rcpp::List rows, Rcpp::List model, bool REML, bool fixed_dispersion, double tolerance, int max_iterations, bool progress);
+RcppExport SEXP _partialpool_glmm_pql(SEXP rowsSEXP, SEXP modelSEXP, SEXP REMLSEXP, SEXP fixed_dispersionSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type rows(rowsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< bool >::type REML(REMLSEXP);
+    Rcpp::traits::input_parameter< bool >::type fixed_dispersion(fixed_dispersionSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< bool >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(glmm_pql(rows, model, REML, fixed_dispersion, tolerance, max_iterations, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // code_factor_levels
 Rcpp::List code_factor_levels(Rcpp::IntegerVector x, int n_levels);
 RcppExport SEXP _partialpool_code_factor_levels(SEXP xSEXP, SEXP n_levelsSEXP) {
@@ -221,6 +331,15 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
+    {"_partialpool_glmm_create", (DL_FUNC) &_partialpool_glmm_create, 2},
+    {"_partialpool_glmm_rank", (DL_FUNC) &_partialpool_glmm_rank, 1},
+    {"_partialpool_glmm_optimise", (DL_FUNC) &_partialpool_glmm_optimise, 5},
+    {"_partialpool_glmm_estimates", (DL_FUNC) &_partialpool_glmm_estimates, 2},
+    {"_partialpool_glmm_value", (DL_FUNC) &_partialpool_glmm_value, 2},
+    {"_partialpool_glmm_gradient", (DL_FUNC) &_partialpool_glmm_gradient, 2},
+    {"_partialpool_glmm_conditional", (DL_FUNC) &_partialpool_glmm_conditional, 3},
+    {"_partialpool_glmm_prediction", (DL_FUNC) &_partialpool_glmm_prediction, 5},
+    {"_partialpool_glmm_pql", (DL_FUNC) &_partialpool_glmm_pql, 7},
     {"_partialpool_code_factor_levels", (DL_FUNC) &_partialpool_code_factor_levels, 2},
     {"_partialpool_count_unused_levels", (DL_FUNC) &_partialpool_count_unused_levels, 2},
     {"_partialpool_code_integers", (DL_FUNC) &_partialpool_code_integers, 1},

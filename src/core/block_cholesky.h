@@ -48,15 +48,16 @@ class BlockCholesky {
     const Term& lead = a.terms()[0];
     lead_factor_.resize(lead.p, lead.size());
     e_.resize(coupling_.rows.size() * lead.p);
-    f_.resize(m_, lead.size());
   }
 
   // False: not positive definite (or not finite) at this Lambda.
   bool factorise(const std::vector<Eigen::MatrixXd>& lambda) {
     lambda_ = lambda;
     log_det_ = 0.0;
+    m_ = a_.m();
     s_mm_ = a_.xy();
     if (a_.n_terms() > 0) {
+      f_.resize(m_, a_.terms()[0].size());
       if (remainder_) {
         remainder_->assemble(a_, lambda_);
         scaled_border();
@@ -88,7 +89,7 @@ class BlockCholesky {
   }
   double log_det() const { return log_det_; }  // log|M|
   double log_det_x() const {                   // log|X'V^-1 X|
-    return 2.0 * l_mm_.diagonal().head(m_ - 1).array().log().sum();
+    return 2.0 * l_mm_.diagonal().head(a_.p_x()).array().log().sum();
   }
   double r2() const { return l_mm_(m_ - 1, m_ - 1) * l_mm_(m_ - 1, m_ - 1); }
   // Cholesky factor of the Schur complement of [X y].

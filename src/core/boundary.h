@@ -72,7 +72,7 @@ inline double smallest_derivative(const CovarianceBlock& b, const double* x,
                                   const Eigen::MatrixXd& u, double& scale, double& angle) {
   if (b.homogeneous() && b.correlated()) {
     // At a variance of zero the correlation is free: the worst one decides.
-    const Eigen::MatrixXd d = Profiled::variance_derivative(g, lambda);
+    const Eigen::MatrixXd d = variance_derivative(g, lambda);
     double smallest = 1e300;
     for (int step = -20; step <= 20; ++step) {
       const double trial[] = {1.0, 0.5 * M_PI * step / 20.0};
@@ -104,7 +104,7 @@ inline double smallest_derivative(const CovarianceBlock& b, const double* x,
     }
     return smallest;
   }
-  const Eigen::MatrixXd d = Profiled::variance_derivative(g, lambda);
+  const Eigen::MatrixXd d = variance_derivative(g, lambda);
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(u.transpose() * d * u,
                                                              Eigen::EigenvaluesOnly);
   scale = std::max(scale, eigen.eigenvalues().cwiseAbs().maxCoeff());
@@ -115,7 +115,8 @@ inline double smallest_derivative(const CovarianceBlock& b, const double* x,
 // Karush-Kuhn-Tucker conditions of Sigma >= 0 for every term (ALGORITHMS 6.3): a direction whose
 // variance is zero must have a non-negative derivative on the variance scale. The derivative by
 // Lambda vanishes there whatever the truth, so the null directions are lifted a little first.
-inline Certificate certify(Profiled& f, const Eigen::VectorXd& x) {
+template <class Objective>
+Certificate certify(Objective& f, const Eigen::VectorXd& x) {
   Certificate out;
   out.x = x;
   const ModelData& data = f.data();

@@ -4,15 +4,17 @@
 #include <Eigen/Dense>
 #include <vector>
 
-#include "gaussian_model.h"
+#include "selected_inverse.h"
+#include "terms.h"
 
 namespace partialpool {
 
 // Covariance of b of each level given the data, over sigma^2: by user term a p^2 x J matrix whose
 // columns are p x p blocks. beta_known: lme4's conditional variance; else the uncertainty of beta
 // is included (ALGORITHMS 2). The model must have been evaluated at the x wanted.
-inline std::vector<Eigen::MatrixXd> conditional_covariance(GaussianModel& model, bool beta_known) {
-  BlockCholesky& factor = model.profiled().factor();
+template <class Model>
+std::vector<Eigen::MatrixXd> conditional_covariance(Model& model, bool beta_known) {
+  BlockCholesky& factor = model.factor();
   SelectedInverse inverse(factor, !beta_known);
   std::vector<Eigen::MatrixXd> out(model.data().terms.size());
   SelectedInverse::LeadBlocks lead;
@@ -47,8 +49,9 @@ struct PredictionRows {
 };
 
 // Var(x'(beta^ - beta) + z'(b^ - b)) / sigma^2 of each row: the squared norm of a forward solve.
-inline Eigen::VectorXd prediction_variance(GaussianModel& model, const PredictionRows& rows) {
-  BlockCholesky& factor = model.profiled().factor();
+template <class Model>
+Eigen::VectorXd prediction_variance(Model& model, const PredictionRows& rows) {
+  BlockCholesky& factor = model.factor();
   const CrossProducts& a = factor.cross_products();
   const Coupling& coupling = factor.coupling();
   const int px = a.p_x();
@@ -68,9 +71,9 @@ inline Eigen::VectorXd prediction_variance(GaussianModel& model, const Predictio
           const int level = rows.level[user][first + i];
           if (level < 0) return;
           internal = model.internal_level(t, level);
+          const Eigen::MatrixXd& c = model.standard().z_factor(user);
           z.segment(start, p) =
-              model.standard().z_factor(user).triangularView<Eigen::Lower>().solve(
-                  rows.z[user].row(first + i).transpose());
+              c.triangularView<Eigen::Lower>().solve(rows.z[user].row(first + i).transpose());
         });
         if (internal < 0) continue;
         const Eigen::VectorXd rhs = factor.lambda()[t].transpose() * z;

@@ -22,9 +22,13 @@ struct RowBlock {
 // any order, and are added up, so that the same object can be fed by a data frame or a stream.
 class CrossProducts {
  public:
-  // Terms are one per grouping factor, largest first; terms[0] is the leading one.
-  CrossProducts(const std::vector<Term>& terms, int columns_xy)
-      : terms_(terms), m_(columns_xy), n_terms_(static_cast<int>(terms.size())) {
+  // Terms are one per grouping factor, largest first; terms[0] is the leading one. The border holds
+  // the columns of X and, with_response, that of y.
+  CrossProducts(const std::vector<Term>& terms, int columns_xy, bool with_response = true)
+      : terms_(terms),
+        m_(columns_xy),
+        n_terms_(static_cast<int>(terms.size())),
+        response_(with_response ? 1 : 0) {
     xy_ = Eigen::MatrixXd::Zero(m_, m_);
     for (const Term& t : terms_) {
       diagonal_.push_back(Eigen::MatrixXd::Zero(t.p, t.size()));
@@ -106,8 +110,20 @@ class CrossProducts {
   const std::vector<Term>& terms() const { return terms_; }
   int n_terms() const { return n_terms_; }
   int m() const { return m_; }
-  int p_x() const { return m_ - 1; }
+  int p_x() const { return m_ - response_; }
   const Eigen::MatrixXd& xy() const { return xy_; }
+  // A border of another width, zero.
+  void set_border(int columns_xy) {
+    m_ = columns_xy;
+    xy_.setZero(m_, m_);
+    for (int t = 0; t < n_terms_; ++t) border_[t].setZero(m_, terms_[t].size());
+  }
+  // The blocks to write to, for those who add up rows themselves.
+  Eigen::MatrixXd& xy_sums() { return xy_; }
+  Eigen::MatrixXd& border_sums(int t) { return border_[t]; }
+  Eigen::MatrixXd& diagonal_sums(int t) { return diagonal_[t]; }
+  PairTable& pair_sums(int a, int b) { return pairs_[pair_index(a, b)]; }
+
   // Z_t' W Z_t of one level, p x p.
   Eigen::Map<const Eigen::MatrixXd> diagonal(int t, Eigen::Index level) const {
     const int p = terms_[t].p;
@@ -140,7 +156,7 @@ class CrossProducts {
   }
 
   std::vector<Term> terms_;
-  int m_, n_terms_;
+  int m_, n_terms_, response_;
   Eigen::MatrixXd xy_;
   std::vector<Eigen::MatrixXd> diagonal_, border_;
   std::vector<PairTable> pairs_;

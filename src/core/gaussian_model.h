@@ -13,6 +13,7 @@
 #include "profiled.h"
 #include "standardise.h"
 #include "terms.h"
+#include "theta_map.h"
 
 namespace partialpool {
 
@@ -37,18 +38,9 @@ class GaussianModel {
   const std::vector<Term>& terms() const { return terms_; }
   const Standardisation& standard() const { return *standard_; }
   Profiled& profiled() { return *profiled_; }
+  BlockCholesky& factor() { return profiled_->factor(); }
+  ThetaMap map() const { return ThetaMap(data_, terms_, *standard_); }
   bool ready() const { return profiled_ != nullptr; }
-
-  // Standard deviations 1 in standardised coordinates; correlations a given part of their limits.
-  Eigen::VectorXd unit_start(double part) const {
-    Eigen::VectorXd x(n_parameters(data_));
-    for (const Term& term : terms_)
-      for_each_block(data_, term, [&](const CovarianceBlock& b, int at, int) {
-        const double rho = b.correlated() ? (part > 0.0 ? part : -part * b.rho_low()) : 0.0;
-        x.segment(at, b.n_parameters()) = b.parameters(Eigen::VectorXd::Ones(b.size()), rho);
-      });
-    return x;
-  }
 
   // Constant that turns the standardised criterion into the user's.
   double criterion_shift() const {
@@ -84,8 +76,8 @@ class GaussianModel {
     const bool failed = best.status != "converged";
     if (best.status == "no variance" || start.size() == 0) return best;
     if (!failed && best.null_sets.empty() && !correlated) return best;
-    std::vector<Eigen::VectorXd> others = {unit_start(0.5)};
-    if (correlated) others.push_back(unit_start(-0.5));
+    std::vector<Eigen::VectorXd> others = {map().unit_start(0.5)};
+    if (correlated) others.push_back(map().unit_start(-0.5));
     if (failed && this->start() != start) others.push_back(this->start());
     for (const Eigen::VectorXd& other : others) {
       const Optimum candidate = newton(*profiled_, other, control);
@@ -122,115 +114,13 @@ class GaussianModel {
     return sum;
   }
 
-  // Parameters of the optimiser from theta: by user term, us: lower triangle of Lambda by column;
-  // diag: its diagonal; cs, ar1: relative standard deviations, then rho.
-  Eigen::VectorXd parameters(const Eigen::VectorXd& theta) const {
-    Eigen::VectorXd x(n_parameters(data_));
-    const std::vector<int> first = theta_starts();
-    for (const Term& term : terms_) {
-      std::size_t member = 0;
-      for_each_block(data_, term, [&](const CovarianceBlock& b, int to, int) {
-        const int user = term.members[member++];
-        const double* th = theta.data() + first[user];
-        const Eigen::MatrixXd& c = standard_->z_factor(user);
-        const int p = b.size();
-        if (b.structure() == Structure::unstructured) {
-          Eigen::MatrixXd l = Eigen::MatrixXd::Zero(p, p);
-          for (int col = 0; col < p; ++col)
-            for (int row = col; row < p; ++row) l(row, col) = *th++;
-          Eigen::Map<Eigen::MatrixXd>(x.data() + to, p, p) = c.transpose() * l;
-          return;
-        }
-        const int k = b.homogeneous() ? 1 : p;
-        Eigen::VectorXd s(p);
-        for (int i = 0; i < p; ++i) s[i] = c(i, i) * th[b.homogeneous() ? 0 : i];
-        if (b.homogeneous() || b.structure() == Structure::diagonal) {
-          x[to] = s[0];
-          if (!b.homogeneous()) x.segment(to, p) = s;
-          if (b.correlated()) x[to + k] = b.parameters(s.cwiseAbs(), th[k])[k];
-        } else {
-          x.segment(to, k + 1) = b.parameters(s.cwiseAbs(), th[k]);
-        }
-      });
-    }
-    return x;
-  }
-
-  // Relative factor of each user term in the user's coordinates: lower triangular, diagonal >= 0.
-  std::vector<Eigen::MatrixXd> user_lambda(const Eigen::VectorXd& x) const {
-    std::vector<Eigen::MatrixXd> out(data_.terms.size());
-    for (const Term& term : terms_) {
-      std::size_t member = 0;
-      for_each_block(data_, term, [&](const CovarianceBlock& b, int at, int) {
-        const int user = term.members[member++];
-        const Eigen::MatrixXd& c = standard_->z_factor(user);
-        const Eigen::MatrixXd l =
-            c.transpose().triangularView<Eigen::Upper>().solve(b.lambda(x.data() + at));
-        out[user] = b.structure() == Structure::unstructured ? lower_factor(l) : l;
-        if (b.structure() == Structure::diagonal) out[user] = l.cwiseAbs();
-        if (b.correlated() && b.homogeneous() && x[at] < 0.0) out[user] = -l;
-      });
-    }
-    return out;
-  }
-  Eigen::VectorXd theta(const Eigen::VectorXd& x) const {
-    const std::vector<Eigen::MatrixXd> lambda = user_lambda(x);
-    std::vector<double> out;
-    std::vector<int> at(data_.terms.size());
-    for (const Term& term : terms_) {
-      std::size_t member = 0;
-      for_each_block(data_, term, [&](const CovarianceBlock&, int from, int) {
-        at[term.members[member++]] = from;
-      });
-    }
-    for (std::size_t t = 0; t < data_.terms.size(); ++t) {
-      const CovarianceBlock& b = data_.terms[t].block;
-      const int p = b.size(), k = b.homogeneous() ? 1 : p;
-      if (b.structure() == Structure::unstructured) {
-        for (int col = 0; col < p; ++col)
-          for (int row = col; row < p; ++row) out.push_back(lambda[t](row, col));
-        continue;
-      }
-      for (int i = 0; i < k; ++i) out.push_back(lambda[t].row(i).norm());
-      if (b.correlated()) out.push_back(b.rho(x.data() + at[t]));
-    }
-    return Eigen::Map<const Eigen::VectorXd>(out.data(), static_cast<Eigen::Index>(out.size()));
-  }
-
   // Derivative of the criterion by theta.
   Eigen::VectorXd theta_gradient(const Eigen::VectorXd& theta) {
-    const Eigen::VectorXd x = parameters(theta);
+    const Eigen::VectorXd x = map().parameters(theta);
     if (!std::isfinite(profiled_->value(x)))  // there is no factor to differentiate
       return Eigen::VectorXd::Constant(theta.size(), std::numeric_limits<double>::quiet_NaN());
     const std::vector<Eigen::MatrixXd> g = profiled_->lambda_gradient();
-    const Eigen::VectorXd by_x = profiled_->gradient(g);
-    Eigen::VectorXd out(theta.size());
-    const std::vector<int> first = theta_starts();
-    for (std::size_t t = 0; t < terms_.size(); ++t) {
-      std::size_t member = 0;
-      for_each_block(data_, terms_[t], [&](const CovarianceBlock& b, int from, int start) {
-        const int user = terms_[t].members[member++];
-        double* o = out.data() + first[user];
-        const Eigen::MatrixXd& c = standard_->z_factor(user);
-        const int p = b.size(), k = b.homogeneous() ? 1 : p;
-        const Eigen::MatrixXd block = g[t].block(start, start, p, p);
-        if (b.structure() == Structure::unstructured) {
-          const Eigen::MatrixXd by_lambda = c * block;
-          for (int col = 0; col < p; ++col)
-            for (int row = col; row < p; ++row) *o++ = by_lambda(row, col);
-          return;
-        }
-        const Eigen::VectorXd by_scale = b.scale_gradient(x.data() + from, block);
-        if (b.homogeneous())
-          o[0] = c(0, 0) * by_scale.sum();
-        else
-          Eigen::Map<Eigen::VectorXd>(o, p) = c.diagonal().cwiseProduct(by_scale);
-        if (!b.correlated()) return;
-        const double slope = b.rho_slope(x.data() + from);
-        o[k] = std::fabs(slope) > 1e-7 ? by_x[from + k] / slope : 0.0;
-      });
-    }
-    return out;
+    return map().theta_gradient(x, g, profiled_->gradient(g));
   }
 
   double sigma() { return standard_->scale() * std::sqrt(profiled_->sigma2()); }
@@ -284,33 +174,11 @@ class GaussianModel {
   }
 
  private:
-  // Where the values of each user term begin in theta.
-  std::vector<int> theta_starts() const {
-    std::vector<int> first;
-    int at = 0;
-    for (const UserTerm& t : data_.terms) {
-      first.push_back(at);
-      at += t.block.n_theta();
-    }
-    return first;
-  }
-
   Eigen::MatrixXd user_order(std::size_t t, const Eigen::MatrixXd& internal) const {
     if (data_.factors[terms_[t].factor].rank.empty()) return internal;
     Eigen::MatrixXd out(internal.rows(), internal.cols());
     for (int j = 0; j < internal.cols(); ++j) out.col(j) = internal.col(internal_level(t, j));
     return out;
-  }
-
-  // L with L L' = l l', lower triangular with non-negative diagonal (ALGORITHMS 6.5).
-  static Eigen::MatrixXd lower_factor(const Eigen::MatrixXd& l) {
-    const int p = static_cast<int>(l.rows());
-    if (p == 1) return l.cwiseAbs();
-    const Eigen::HouseholderQR<Eigen::MatrixXd> qr(l.transpose());
-    Eigen::MatrixXd r = qr.matrixQR().triangularView<Eigen::Upper>();
-    for (int i = 0; i < p; ++i)
-      if (r(i, i) < 0.0) r.row(i) *= -1.0;
-    return r.transpose();
   }
 
   template <class F>

@@ -2,6 +2,8 @@
 #define PARTIALPOOL_INFORMATION_H
 
 #include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "block_cholesky.h"
@@ -136,36 +138,86 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
   return 0.5 * (products + products.transpose());
 }
 
-// J' (F'PF / sigma^2 - d d' / (nu sigma^4)) J, over the optimiser's parameters.
-inline Eigen::MatrixXd average_information(BlockCholesky& factor, const Solution& s,
-                                           const ModelData& data, const Eigen::VectorXd& x,
-                                           double nu) {
-  const CrossProducts& a = factor.cross_products();
-  const double sigma2 = s.r2 / nu;
+// Working variables of every covariance direction of every term, d = w' (dSigma) w of each, and the
+// map from the optimiser's parameters to the directions.
+struct CovarianceDirections {
   WorkingVariables f;
   std::vector<double> d;
-  Eigen::MatrixXd jacobian = Eigen::MatrixXd::Zero(0, x.size());
+  Eigen::MatrixXd jacobian;
+
+  CovarianceDirections(const CrossProducts& a, const ModelData& data, const double* x, int n_theta,
+                       const std::vector<Eigen::MatrixXd>& w_by_term)
+      : jacobian(Eigen::MatrixXd::Zero(0, n_theta)) {
+    for (int t = 0; t < a.n_terms(); ++t)
+      for_each_block(data, a.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
+        const Eigen::MatrixXd w = w_by_term[t].middleRows(start, b.size());
+        const std::vector<Eigen::MatrixXd> directions = b.directions(x + at);
+        for (const Eigen::MatrixXd& direction : directions) {
+          Eigen::MatrixXd v = Eigen::MatrixXd::Zero(a.terms()[t].p, w.cols());
+          v.middleRows(start, b.size()).noalias() = direction * w;
+          d.push_back(w.cwiseProduct(v.middleRows(start, b.size())).sum());
+          f.term.push_back(t);
+          f.v.push_back(std::move(v));
+        }
+        const Eigen::Index rows = jacobian.rows(),
+                           more = static_cast<Eigen::Index>(directions.size());
+        jacobian.conservativeResize(rows + more, Eigen::NoChange);
+        jacobian.bottomRows(more).setZero();
+        jacobian.block(rows, at, more, b.n_parameters()) = b.direction_jacobian(x + at);
+      });
+  }
+};
+
+// J' (F'PF / sigma^2 - d d' / (nu sigma^4)) J, over the optimiser's parameters; the second term is
+// there only if sigma^2 is profiled.
+inline Eigen::MatrixXd average_information(BlockCholesky& factor,
+                                           const std::vector<Eigen::MatrixXd>& w,
+                                           const ModelData& data, const double* x, int n_theta,
+                                           double sigma2, double nu, bool profiled) {
+  const CovarianceDirections c(factor.cross_products(), data, x, n_theta, w);
+  Eigen::MatrixXd information = working_products(factor, c.f) / sigma2;
+  if (profiled) {
+    const Eigen::Map<const Eigen::VectorXd> d(c.d.data(), static_cast<Eigen::Index>(c.d.size()));
+    information.noalias() -= d * d.transpose() / (nu * sigma2 * sigma2);
+  }
+  return c.jacobian.transpose() * information * c.jacobian;
+}
+
+// D = 1/2 G Lambda^-1, the derivative by Sigma on the range of Lambda.
+inline Eigen::MatrixXd variance_derivative(const Eigen::MatrixXd& g,
+                                           const Eigen::MatrixXd& lambda) {
+  if (lambda.rows() == 1)
+    return Eigen::MatrixXd::Constant(
+        1, 1, std::fabs(lambda(0, 0)) > 1e-150 ? 0.5 * g(0, 0) / lambda(0, 0) : 0.0);
+  const Eigen::JacobiSVD<Eigen::MatrixXd> svd(lambda, Eigen::ComputeFullU | Eigen::ComputeFullV);
+  const Eigen::VectorXd w = svd.singularValues();
+  const double cut = 1e-11 * std::max(w[0], 1e-300);
+  Eigen::VectorXd inverse = Eigen::VectorXd::Zero(w.size());
+  Eigen::VectorXd range = Eigen::VectorXd::Zero(w.size());
+  for (Eigen::Index i = 0; i < w.size(); ++i)
+    if (w[i] > cut) {
+      inverse[i] = 1.0 / w[i];
+      range[i] = 1.0;
+    }
+  const Eigen::MatrixXd half =
+      0.5 * g * svd.matrixV() * inverse.asDiagonal() * svd.matrixU().transpose();
+  if (range.minCoeff() > 0.0) return 0.5 * (half + half.transpose());
+  const Eigen::MatrixXd onto = svd.matrixU() * range.asDiagonal() * svd.matrixU().transpose();
+  const Eigen::MatrixXd d = half + half.transpose() - onto * half * onto;
+  return 0.5 * (d + d.transpose());
+}
+
+// Adds the chain term tr(D d2Sigma) of every block (ALGORITHMS 4.1), D the derivative by Sigma.
+inline void add_chain_terms(const CrossProducts& a, const std::vector<Eigen::MatrixXd>& lambda,
+                            const ModelData& data, const double* x,
+                            const std::vector<Eigen::MatrixXd>& g, Eigen::MatrixXd& h) {
   for (int t = 0; t < a.n_terms(); ++t)
     for_each_block(data, a.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
-      const Eigen::MatrixXd w = s.w[t].middleRows(start, b.size());
-      const std::vector<Eigen::MatrixXd> directions = b.directions(x.data() + at);
-      for (const Eigen::MatrixXd& direction : directions) {
-        Eigen::MatrixXd v = Eigen::MatrixXd::Zero(a.terms()[t].p, w.cols());
-        v.middleRows(start, b.size()).noalias() = direction * w;
-        d.push_back(w.cwiseProduct(v.middleRows(start, b.size())).sum());
-        f.term.push_back(t);
-        f.v.push_back(std::move(v));
-      }
-      const Eigen::Index rows = jacobian.rows(),
-                         more = static_cast<Eigen::Index>(directions.size());
-      jacobian.conservativeResize(rows + more, Eigen::NoChange);
-      jacobian.bottomRows(more).setZero();
-      jacobian.block(rows, at, more, b.n_parameters()) = b.direction_jacobian(x.data() + at);
+      const int p = b.size(), k = b.n_parameters();
+      const Eigen::MatrixXd d =
+          variance_derivative(g[t].block(start, start, p, p), lambda[t].block(start, start, p, p));
+      b.add_second_order(x + at, d, h.block(at, at, k, k));
     });
-  const Eigen::Map<const Eigen::VectorXd> dv(d.data(), static_cast<Eigen::Index>(d.size()));
-  Eigen::MatrixXd information = working_products(factor, f) / sigma2;
-  information.noalias() -= dv * dv.transpose() / (nu * sigma2 * sigma2);
-  return jacobian.transpose() * information * jacobian;
 }
 
 }  // namespace partialpool

@@ -32,13 +32,16 @@ struct UserTerm {
 struct ModelData {
   Eigen::Index n = 0;
   Eigen::Map<const Eigen::MatrixXd> x{nullptr, 0, 0};
-  const double* y = nullptr;
+  const double* y = nullptr;        // null: zero (a model whose response is no linear one)
   const double* weights = nullptr;  // null: all one
   const double* offset = nullptr;   // null: none
   std::vector<GroupingFactor> factors;
   std::vector<UserTerm> terms;
 
-  double response(Eigen::Index i) const { return offset ? y[i] - offset[i] : y[i]; }
+  double response(Eigen::Index i) const {
+    if (!y) return 0.0;
+    return offset ? y[i] - offset[i] : y[i];
+  }
 };
 
 // All user terms on one grouping factor: one term with a block diagonal Lambda.

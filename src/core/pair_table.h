@@ -35,6 +35,11 @@ class PairTable {
     return &values_[static_cast<std::size_t>(slot) * per_cell_];
   }
 
+  // Position of a cell that occurs, in the order of sort(); needs the index.
+  std::size_t position(int first, int second) {
+    return static_cast<std::size_t>(cell(first, second) - values_.data()) / per_cell_;
+  }
+
   void sort() {
     std::vector<std::size_t> order(keys_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -68,6 +73,7 @@ class PairTable {
   std::size_t end(int first) const { return row_start_[first + 1]; }
   int second(std::size_t cell) const { return second_[cell]; }
   const double* values(std::size_t cell) const { return values_.data() + cell * per_cell_; }
+  double* values(std::size_t cell) { return values_.data() + cell * per_cell_; }
 
  private:
   struct Entry {

@@ -31,7 +31,7 @@ class Profiled {
     x_ = x;
     if (!x.allFinite() || !factor_.factorise(lambdas(data_, a_.terms(), x)))
       return std::numeric_limits<double>::infinity();
-    double f = factor_.log_det() + nu() * (1.0 + std::log(2.0 * M_PI * factor_.r2() / nu()));
+    double f = factor_.log_det() + nu() * std::log(2.0 * M_PI * sigma2()) + factor_.r2() / sigma2();
     if (reml_) f += factor_.log_det_x();
     return f;
   }
@@ -44,7 +44,7 @@ class Profiled {
     std::vector<Eigen::MatrixXd> g = inverse_products(factor_, inverse);
     for (int t = 0; t < a_.n_terms(); ++t) {
       g[t] *= 2.0;
-      g[t].noalias() -= (2.0 * nu() / s.r2) * s.w[t] * s.u[t].transpose();
+      g[t].noalias() -= (2.0 / sigma2()) * s.w[t] * s.u[t].transpose();
     }
     return g;
   }
@@ -60,40 +60,11 @@ class Profiled {
 
   // Average information plus the chain term: the model of the Hessian (ALGORITHMS 4.1).
   Eigen::MatrixXd hessian(const std::vector<Eigen::MatrixXd>& g) {
-    Eigen::MatrixXd h = average_information(factor_, solution(), data_, x_, nu());
-    for (int t = 0; t < a_.n_terms(); ++t)
-      for_each_block(data_, a_.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
-        const int p = b.size();
-        const Eigen::MatrixXd d = variance_derivative(
-            g[t].block(start, start, p, p), factor_.lambda()[t].block(start, start, p, p));
-        const int k = b.n_parameters();
-        b.add_second_order(x_.data() + at, d, h.block(at, at, k, k));
-      });
+    const int k = static_cast<int>(x_.size());
+    Eigen::MatrixXd h = average_information(factor_, solution().w, data_, x_.data(), k, sigma2(),
+                                            nu(), !(fixed_sigma2_ > 0.0));
+    add_chain_terms(a_, factor_.lambda(), data_, x_.data(), g, h);
     return 0.5 * (h + h.transpose());
-  }
-
-  // D = 1/2 G Lambda^-1, the derivative by Sigma on the range of Lambda.
-  static Eigen::MatrixXd variance_derivative(const Eigen::MatrixXd& g,
-                                             const Eigen::MatrixXd& lambda) {
-    if (lambda.rows() == 1)
-      return Eigen::MatrixXd::Constant(
-          1, 1, std::fabs(lambda(0, 0)) > 1e-150 ? 0.5 * g(0, 0) / lambda(0, 0) : 0.0);
-    const Eigen::JacobiSVD<Eigen::MatrixXd> svd(lambda, Eigen::ComputeFullU | Eigen::ComputeFullV);
-    const Eigen::VectorXd w = svd.singularValues();
-    const double cut = 1e-11 * std::max(w[0], 1e-300);
-    Eigen::VectorXd inverse = Eigen::VectorXd::Zero(w.size());
-    Eigen::VectorXd range = Eigen::VectorXd::Zero(w.size());
-    for (Eigen::Index i = 0; i < w.size(); ++i)
-      if (w[i] > cut) {
-        inverse[i] = 1.0 / w[i];
-        range[i] = 1.0;
-      }
-    const Eigen::MatrixXd half =
-        0.5 * g * svd.matrixV() * inverse.asDiagonal() * svd.matrixU().transpose();
-    if (range.minCoeff() > 0.0) return 0.5 * (half + half.transpose());
-    const Eigen::MatrixXd onto = svd.matrixU() * range.asDiagonal() * svd.matrixU().transpose();
-    const Eigen::MatrixXd d = half + half.transpose() - onto * half * onto;
-    return 0.5 * (d + d.transpose());
   }
 
   const Solution& solution() {
@@ -106,7 +77,9 @@ class Profiled {
   const ModelData& data() const { return data_; }
   const Eigen::VectorXd& x() const { return x_; }
   bool reml() const { return reml_; }
-  double sigma2() { return factor_.r2() / nu(); }
+  // Profiled out, unless it is known.
+  double sigma2() const { return fixed_sigma2_ > 0.0 ? fixed_sigma2_ : factor_.r2() / nu(); }
+  void fix_sigma2(double value) { fixed_sigma2_ = value; }
   int evaluations() const { return evaluations_; }
   int gradients() const { return gradients_; }
   void reset_counts() { evaluations_ = gradients_ = 0; }
@@ -116,6 +89,7 @@ class Profiled {
   const CrossProducts& a_;
   BlockCholesky factor_;
   bool reml_, solved_ = false;
+  double fixed_sigma2_ = 0.0;  // 0: none
   Eigen::VectorXd x_;
   Solution solution_;
   int evaluations_ = 0, gradients_ = 0;

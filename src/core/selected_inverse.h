@@ -29,6 +29,8 @@ class SelectedInverse {
 
   int columns_x() const { return px_; }
 
+  Eigen::MatrixXd beta_beta() const { return lx_inverse_.transpose() * lx_inverse_; }
+
   // Blocks of one leading level: S^-_rj (count x p), S^-_Xj (p_x x p), S^-_jj (p x p).
   struct LeadBlocks {
     Eigen::MatrixXd rj, xj, jj;

@@ -99,10 +99,62 @@ inline Solution solve(BlockCholesky& factor) {
   return s;
 }
 
+// Solves the factored system in place: over u alone, or with `x` over (u, beta).
+inline void solve_system(BlockCholesky& factor, std::vector<Eigen::MatrixXd>& u,
+                         Eigen::VectorXd* x = nullptr) {
+  const CrossProducts& a = factor.cross_products();
+  const Coupling& coupling = factor.coupling();
+  const int px = a.p_x();
+  const auto l_x = factor.border_factor().topLeftCorner(px, px).triangularView<Eigen::Lower>();
+  if (a.n_terms() == 0) {
+    if (x) {
+      l_x.solveInPlace(*x);
+      l_x.transpose().solveInPlace(*x);
+    }
+    return;
+  }
+  const int levels = a.terms()[0].levels, p1 = a.terms()[0].p;
+  Eigen::MatrixXd u_r(coupling.q, 1);
+  for (int t = 1; t < a.n_terms(); ++t)
+    u_r.col(0).segment(coupling.offset[t], u[t].size()) =
+        Eigen::Map<const Eigen::VectorXd>(u[t].data(), u[t].size());
+  for (Eigen::Index j = 0; j < levels; ++j) {
+    auto v = u[0].col(j);
+    solve_small(factor.lead_factor(j).data(), p1, v.data(), 1);
+    if (x) x->noalias() -= factor.f(j).topRows(px) * v;
+    if (!factor.remainder()) continue;
+    const auto e = factor.e(j);
+    const int* rows = coupling.row(j);
+    for (int k = 0; k < p1; ++k)
+      for (Eigen::Index i = 0; i < e.rows(); ++i) u_r(rows[i], 0) -= e(i, k) * v[k];
+  }
+  if (factor.remainder()) factor.remainder()->solve_lower(u_r);
+  if (x) {
+    if (factor.remainder()) x->noalias() -= factor.border().leftCols(px).transpose() * u_r;
+    l_x.solveInPlace(*x);
+    l_x.transpose().solveInPlace(*x);
+    if (factor.remainder()) u_r.noalias() -= factor.border().leftCols(px) * *x;
+  }
+  if (factor.remainder()) factor.remainder()->solve_lower_transposed(u_r);
+  for (Eigen::Index j = 0; j < levels; ++j) {
+    auto v = u[0].col(j);
+    if (x) v.noalias() -= factor.f(j).topRows(px).transpose() * *x;
+    if (factor.remainder()) {
+      const auto e = factor.e(j);
+      const int* rows = coupling.row(j);
+      for (int k = 0; k < p1; ++k)
+        for (Eigen::Index i = 0; i < e.rows(); ++i) v[k] -= e(i, k) * u_r(rows[i], 0);
+    }
+    solve_small_transposed(factor.lead_factor(j).data(), p1, v.data(), 1);
+  }
+  for (int t = 1; t < a.n_terms(); ++t)
+    u[t] = Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t], u[t].rows(),
+                                             u[t].cols());
+}
+
 // Z_t'V^-1 X c by term (p_t x J_t) = Z'WXc - Z'WZ Lambda M^-1 Lambda'Z'WXc.
 inline std::vector<Eigen::MatrixXd> apply_zv(BlockCholesky& factor, const Eigen::VectorXd& c) {
   const CrossProducts& a = factor.cross_products();
-  const Coupling& coupling = factor.coupling();
   std::vector<Eigen::MatrixXd> rhs, b;
   for (int t = 0; t < a.n_terms(); ++t) {
     const Eigen::RowVectorXd cross = c.transpose() * a.border(t).topRows(a.p_x());
@@ -110,38 +162,8 @@ inline std::vector<Eigen::MatrixXd> apply_zv(BlockCholesky& factor, const Eigen:
         Eigen::Map<const Eigen::MatrixXd>(cross.data(), a.terms()[t].p, a.terms()[t].levels));
     b.push_back(factor.lambda()[t].transpose() * rhs[t]);
   }
-  if (a.n_terms() == 0) return rhs;
-  const int levels = a.terms()[0].levels;
-  Eigen::MatrixXd u_r(coupling.q, 1);
-  for (int t = 1; t < a.n_terms(); ++t)
-    u_r.col(0).segment(coupling.offset[t], b[t].size()) =
-        Eigen::Map<const Eigen::VectorXd>(b[t].data(), b[t].size());
-  for (Eigen::Index j = 0; j < levels; ++j) {
-    auto v = b[0].col(j);
-    solve_small(factor.lead_factor(j).data(), static_cast<int>(v.size()), v.data(), 1);
-    if (!factor.remainder()) continue;
-    const Eigen::VectorXd ev = factor.e(j) * v;
-    for (Eigen::Index i = 0; i < ev.size(); ++i) u_r(coupling.row(j)[i], 0) -= ev[i];
-  }
-  if (factor.remainder()) {
-    factor.remainder()->solve_lower(u_r);
-    factor.remainder()->solve_lower_transposed(u_r);
-  }
-  for (Eigen::Index j = 0; j < levels; ++j) {
-    auto v = b[0].col(j);
-    if (factor.remainder()) {
-      const auto e = factor.e(j);
-      for (Eigen::Index k = 0; k < e.cols(); ++k)
-        for (Eigen::Index i = 0; i < e.rows(); ++i) v[k] -= e(i, k) * u_r(coupling.row(j)[i], 0);
-    }
-    solve_small_transposed(factor.lead_factor(j).data(), static_cast<int>(v.size()), v.data(), 1);
-  }
-  for (int t = 0; t < a.n_terms(); ++t) {
-    if (t > 0)
-      b[t] = Eigen::Map<const Eigen::MatrixXd>(u_r.data() + coupling.offset[t], b[t].rows(),
-                                               b[t].cols());
-    b[t] = (factor.lambda()[t] * b[t]).eval();
-  }
+  solve_system(factor, b);
+  for (int t = 0; t < a.n_terms(); ++t) b[t] = (factor.lambda()[t] * b[t]).eval();
   const std::vector<Eigen::MatrixXd> zzb = multiply_zz(a, b);
   for (int t = 0; t < a.n_terms(); ++t) rhs[t] -= zzb[t];
   return rhs;

@@ -330,7 +330,7 @@ std::string label(const Rows& rows, bool reml, const pp::GaussianModel* model = 
 }
 
 double value_at(pp::GaussianModel& model, const VectorXd& theta) {
-  return model.value(model.parameters(theta));
+  return model.value(model.map().parameters(theta));
 }
 
 // First parameter of each user term in the optimiser's vector.
@@ -444,13 +444,13 @@ void check_zero_gradient(pp::GaussianModel& model, const Rows& rows, const std::
 void check_point(pp::GaussianModel& model, const Rows& rows, const VectorXd& theta,
                  const Dense& dense, const VectorXd& reference_gradient, const std::string& name) {
   if (!check::is_true(model.ready(), name + "ready")) return;
-  const VectorXd x = model.parameters(theta);
+  const VectorXd x = model.map().parameters(theta);
   check::is_near(model.value(x), dense.value, 1e-10, name + "value");
   check_estimates(model, rows, dense, name);
   check_covariances(model, rows, dense, name);
   check_prediction(model, rows, dense, name);
-  same(model.theta(x), theta, 1e-12, name + "theta and back");
-  const Matrices expected = sigmas(rows, theta), lambda = model.user_lambda(x);
+  same(model.map().theta(x), theta, 1e-12, name + "theta and back");
+  const Matrices expected = sigmas(rows, theta), lambda = model.map().user_lambda(x);
   for (std::size_t t = 0; t < expected.size(); ++t) {
     same(product(lambda[t], lambda[t].transpose()), expected[t], 1e-12, name + "Lambda");
     check::is_true(lambda[t].diagonal().minCoeff() >= 0.0, name + "diagonal of Lambda");
@@ -532,7 +532,7 @@ void test_block(Structure structure, bool homogeneous, int p) {
 // Average information and chain term in the optimiser's coordinates, by the formulas with P.
 void check_hessian(pp::GaussianModel& model, const Rows& rows, const VectorXd& theta, bool reml,
                    const std::string& name) {
-  const VectorXd x = model.parameters(theta);
+  const VectorXd x = model.map().parameters(theta);
   MatrixXd xy;
   Matrices z, blocks;
   model.standard().rows(0, rows.n(), xy, z);
@@ -990,7 +990,7 @@ void test_all_zero() {
       const pp::Optimum found = model.optimise(start, pp::NewtonControl());
       const std::string name = label(rows, reml) + "from " + std::to_string(sd) + ": ";
       check::is_true(found.status == "converged", name + "status " + found.status);
-      VectorXd theta = model.theta(found.x);
+      VectorXd theta = model.map().theta(found.x);
       theta[theta.size() - 1] = 0.0;  // the correlation, which means nothing here
       check::is_true((theta.array() == 0.0).all(), name + "theta is zero");
       check::is_true(found.null_sets.size() == 4, name + "null sets");
@@ -1000,7 +1000,7 @@ void test_all_zero() {
         same(cross_product(set.directions, set.directions), MatrixXd::Identity(p, p), 1e-12,
              name + "null directions");
       }
-      const VectorXd gradient = model.theta_gradient(model.theta(found.x));
+      const VectorXd gradient = model.theta_gradient(model.map().theta(found.x));
       same(gradient, VectorXd::Zero(gradient.size()), 1e-10, name + "gradient");
     }
   }
@@ -1048,7 +1048,7 @@ void test_wald() {
                  "Satterthwaite, balanced");
   model.value(x);
   const double residual = model.sigma() * model.sigma();
-  const double theta = model.theta(x)[0], between = residual * (1.0 + m * theta * theta);
+  const double theta = model.map().theta(x)[0], between = residual * (1.0 + m * theta * theta);
   const double v_residual = 2.0 * residual * residual / (n - levels);
   const double v_between = 2.0 * between * between / (levels - 1.0);
   MatrixXd expected(2, 2);
@@ -1336,7 +1336,7 @@ void test_extreme_theta(const Rows& rows) {
       const VectorXd gradient = fresh.theta_gradient(wrong);
       check::is_true(gradient.size() == theta.size(), name + "gradient");
       if (!std::isfinite(value)) check::is_true(!gradient.allFinite(), name + "no gradient");
-      const pp::Optimum found = fresh.optimise(fresh.parameters(wrong), pp::NewtonControl());
+      const pp::Optimum found = fresh.optimise(fresh.map().parameters(wrong), pp::NewtonControl());
       check::is_true(!found.status.empty(), name + "status");
       // A start that cannot be used is replaced.
       check::is_true(found.status == "converged", name + "converged");

@@ -1,0 +1,118 @@
+#ifndef PARTIALPOOL_GLMM_COVARIANCE_H
+#define PARTIALPOOL_GLMM_COVARIANCE_H
+
+#include <Eigen/Dense>
+#include <Eigen/Eigenvalues>
+#include <vector>
+
+#include "glmm_model.h"
+#include "moving_directions.h"
+
+namespace partialpool {
+
+// Covariance of all parameters of a GLMM from the Hessian of its criterion: 2 H^-1, carried to
+// (beta, dispersion, zero inflation, shape, Sigma of each user term: lower triangle by column, or p
+// variances of a diagonal one), all in the user's coordinates. Where beta is no parameter of the
+// criterion its block is the conditional one (for REML with what the others' uncertainty adds).
+class GlmmCovariance {
+ public:
+  GlmmCovariance(GlmmModel& model, const MarginalOptimum& optimum)
+      : model_(model),
+        x_(optimum.optimum.x),
+        hessian_(optimum.hessian),
+        beta_by_x_(optimum.beta_by_x) {}
+
+  Eigen::MatrixXd natural() {
+    Marginal& m = model_.marginal();
+    const int p = model_.standard().columns(), k = m.n_theta(), n_beta = m.n_beta();
+    const int rest = m.size() - k - n_beta;
+    const ModelData& data = model_.data();
+    std::vector<int> first(1, p + rest);
+    for (const UserTerm& t : data.terms) first.push_back(first.back() + natural_size(t.block));
+    const int total = first.back();
+
+    Eigen::MatrixXd jacobian = Eigen::MatrixXd::Zero(total, m.size());
+    for (const Term& term : model_.terms()) {
+      std::size_t member = 0;
+      for_each_block(data, term, [&](const CovarianceBlock& b, int at, int) {
+        const int user = term.members[member++];
+        const std::vector<Eigen::MatrixXd> directions = b.directions(x_.data() + at);
+        const Eigen::MatrixXd map = b.direction_jacobian(x_.data() + at);
+        for (int i = 0; i < b.n_parameters(); ++i) {
+          Eigen::MatrixXd d = Eigen::MatrixXd::Zero(b.size(), b.size());
+          for (std::size_t e = 0; e < directions.size(); ++e) d += map(e, i) * directions[e];
+          put(jacobian, first[user], at + i, b, user_sigma(user, d));
+        }
+      });
+    }
+    if (n_beta > 0) jacobian.block(0, k, p, p) = model_.standard().beta_map();
+    extra(model_.parts().dispersion, m.dispersion_at(), p, jacobian);
+    extra(model_.parts().zero_inflation, m.zero_inflation_at(),
+          p + model_.parts().dispersion.size(), jacobian);
+    if (model_.parts().estimate_shape) jacobian(p + rest - 1, m.shape_at()) = 1.0;
+
+    const Eigen::MatrixXd basis = moving_directions(data, model_.terms(), x_);
+    const Eigen::MatrixXd on_basis = jacobian * basis;
+    Eigen::MatrixXd out = Eigen::MatrixXd::Zero(total, total), spread;
+    if (hessian_.size() > 0) {
+      spread = 2.0 * inverse(basis.transpose() * hessian_ * basis);
+      out = on_basis * spread * on_basis.transpose();
+    }
+    if (n_beta > 0 || p == 0) return out;
+    out.topLeftCorner(p, p) = conditional_beta();
+    // Integrated out, beta moves with the other parameters.
+    if (m.reml() && hessian_.size() > 0) {
+      const Eigen::MatrixXd follows = model_.standard().beta_map() * beta_by_x_ * basis;
+      out.topLeftCorner(p, p) += follows * spread * follows.transpose();
+    }
+    return out;
+  }
+  static int natural_size(const CovarianceBlock& b) {
+    return b.structure() == Structure::diagonal ? b.size() : b.size() * (b.size() + 1) / 2;
+  }
+
+ private:
+  // (X'V^-1 X)^-1 at the mode.
+  Eigen::MatrixXd conditional_beta() {
+    model_.marginal().widen_border();
+    const int p = model_.standard().columns();
+    const Eigen::MatrixXd root =
+        model_.factor().border_factor().topLeftCorner(p, p).triangularView<Eigen::Lower>().solve(
+            Eigen::MatrixXd(model_.standard().beta_map().transpose()));
+    return root.transpose() * root;
+  }
+  Eigen::MatrixXd user_sigma(int user, const Eigen::MatrixXd& standard) const {
+    return model_.to_user(user, model_.to_user(user, standard).transpose());
+  }
+  static void put(Eigen::MatrixXd& jacobian, int row, int column, const CovarianceBlock& b,
+                  const Eigen::MatrixXd& sigma) {
+    for (int c = 0; c < b.size(); ++c)
+      for (int r = c; r < (b.structure() == Structure::diagonal ? c + 1 : b.size()); ++r)
+        jacobian(row++, column) = sigma(r, c);
+  }
+  static void extra(const ExtraPredictor& e, int at, int row, Eigen::MatrixXd& jacobian) {
+    if (e.size() > 0) jacobian.block(row, at, e.size(), e.size()) = e.to_user();
+  }
+  // On the directions that the data identify.
+  static Eigen::MatrixXd inverse(const Eigen::MatrixXd& h) {
+    if (h.size() == 0) return h;
+    const Eigen::VectorXd scale =
+        h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(scale.asDiagonal() * h *
+                                                               scale.asDiagonal());
+    Eigen::VectorXd inverted = eigen.eigenvalues();
+    const double cut = 1e-9 * inverted.cwiseAbs().maxCoeff();
+    for (Eigen::Index i = 0; i < inverted.size(); ++i)
+      inverted[i] = inverted[i] > cut ? 1.0 / inverted[i] : 0.0;
+    const Eigen::MatrixXd v = scale.asDiagonal() * eigen.eigenvectors();
+    return v * inverted.asDiagonal() * v.transpose();
+  }
+
+  GlmmModel& model_;
+  const Eigen::VectorXd& x_;
+  const Eigen::MatrixXd &hessian_, &beta_by_x_;
+};
+
+}  // namespace partialpool
+
+#endif

@@ -1,0 +1,320 @@
+#ifndef PARTIALPOOL_GLMM_MODEL_H
+#define PARTIALPOOL_GLMM_MODEL_H
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "family.h"
+#include "glm_start.h"
+#include "marginal.h"
+#include "marginal_search.h"
+#include "mixed_rows.h"
+#include "separation.h"
+#include "standardise.h"
+#include "terms.h"
+#include "theta_map.h"
+
+namespace partialpool {
+
+// What makes a GLMM besides its rows.
+struct GlmmSpec {
+  std::string family, link;
+  IntegralChoice integral;
+  bool fixed_dispersion = false, fixed_shape = false;
+  double log_phi = 0.0, shape = 0.0;            // where fixed
+  Eigen::VectorXd prior_mean, prior_precision;  // by column of X; empty: none
+  Storage storage = Storage::automatic;
+};
+
+// The rows as the caller has them.
+struct GlmmRows {
+  ModelData data;  // X and random terms; no response, weights or offset
+  const double *y = nullptr, *weights = nullptr, *trials = nullptr, *offset = nullptr;
+  Eigen::MatrixXd x_dispersion = {}, x_zero_inflation = {};  // n x d; no columns: none
+};
+
+// A generalised linear mixed model from rows to criterion, and the way back from the standardised
+// coordinates of the computation to the user's.
+class GlmmModel {
+ public:
+  GlmmModel(GlmmRows input, GlmmSpec spec)
+      : data_(std::move(input.data)), spec_(std::move(spec)), terms_(amalgamate(data_)) {
+    sort_levels(data_, terms_);
+    standard_ = std::make_unique<Standardisation>(data_);
+    if (!standard_->aliased_z().empty()) return;  // the caller drops the columns and starts again
+    rows_ = std::make_unique<MixedRows>(data_, terms_, *standard_);
+    take_rows(input);
+    a_ = std::make_unique<CrossProducts>(terms_, 0, false);
+    rows_->build_pattern(*a_);
+    set_prior();
+    marginal_ = std::make_unique<Marginal>(data_, map(), *rows_, *family_, *a_, offset_, parts_,
+                                           spec_.integral, spec_.storage);
+    marginal_->set_magnitude(magnitude());
+  }
+  GlmmModel(const GlmmModel&) = delete;
+  GlmmModel& operator=(const GlmmModel&) = delete;
+
+  const ModelData& data() const { return data_; }
+  const std::vector<Term>& terms() const { return terms_; }
+  const Standardisation& standard() const { return *standard_; }
+  const Family& family() const { return *family_; }
+  const FixedParts& parts() const { return parts_; }
+  Marginal& marginal() { return *marginal_; }
+  BlockCholesky& factor() { return marginal_->factor(); }
+  ThetaMap map() const { return ThetaMap(data_, terms_, *standard_); }
+  bool ready() const { return marginal_ != nullptr; }
+  bool beta_is_parameter() const { return marginal_->n_beta() > 0; }
+
+  // Where the search begins: the model without random effects, and covariances of a usual size.
+  // False: no parameters are known at which the response has a density.
+  bool start(Eigen::VectorXd& x, double size = 1.0) {
+    if (!started_) find_start();
+    if (!start_.finite) return false;
+    x = start_rest_;
+    x.head(marginal_->n_theta()) = map().unit_start(0.5, size);
+    marginal_->start_cold(start_.beta);
+    return true;
+  }
+  const Separation& separation() {
+    if (!started_) find_start();
+    return separation_;
+  }
+
+  // The best optimum found; the model is left evaluated there.
+  MarginalOptimum search(const Eigen::VectorXd* given, const NewtonControl& control) {
+    Eigen::VectorXd x;
+    MarginalOptimum best;
+    if (!start(x)) {
+      best.optimum.status = "not finite";
+      return best;
+    }
+    best = MarginalSearch(*marginal_, control).run(given ? *given : x);
+    bool correlated = false;
+    for (const UserTerm& t : data_.terms) correlated = correlated || t.block.correlated();
+    const bool failed = best.optimum.status != "converged";
+    if (data_.terms.empty() || (!failed && best.optimum.null_sets.empty() && !correlated))
+      return best;
+    for (const double size : {0.2, 3.0}) {
+      if (size > 1.0 && best.optimum.status == "converged") break;
+      start(x, size);
+      const MarginalOptimum other = MarginalSearch(*marginal_, control).run(x);
+      const double gain = best.optimum.value - other.optimum.value;
+      const bool finishes =
+          best.optimum.status != "converged" && other.optimum.status == "converged";
+      if (!std::isfinite(other.optimum.value)) continue;
+      if (!std::isfinite(best.optimum.value) || gain > 1e-7 || (finishes && gain > -1e-7))
+        best = other;
+    }
+    marginal_->start_cold(start_.beta);
+    marginal_->value(best.optimum.x);
+    marginal_->accept();
+    return best;
+  }
+
+  // par = (theta, beta, dispersion, zero inflation, shape) in the user's coordinates.
+  Eigen::VectorXd parameters(const Eigen::VectorXd& par) const {
+    const Marginal& m = *marginal_;
+    const int k = map().n_theta(), shift = m.n_theta() - k;
+    Eigen::VectorXd x(m.size());
+    x.head(m.n_theta()) = map().parameters(par.head(k));
+    if (m.n_beta() > 0)
+      x.segment(m.n_theta(), m.n_beta()) = standard_beta(par.segment(k, m.n_beta()));
+    extras([&](const ExtraPredictor& e, int at) {
+      x.segment(at, e.size()) = e.from_user(par.segment(at - shift, e.size()));
+    });
+    if (parts_.estimate_shape) x[m.shape_at()] = par[m.shape_at() - shift];
+    return x;
+  }
+  int n_par() const { return marginal_->size() - marginal_->n_theta() + map().n_theta(); }
+
+  double value(const Eigen::VectorXd& par) {
+    Eigen::VectorXd x;
+    if (!start(x)) return std::numeric_limits<double>::infinity();
+    return criterion(parameters(par));
+  }
+  Eigen::VectorXd gradient(const Eigen::VectorXd& par) {
+    Marginal& m = *marginal_;
+    if (!std::isfinite(value(par)))
+      return Eigen::VectorXd::Constant(par.size(), std::numeric_limits<double>::quiet_NaN());
+    const std::vector<Eigen::MatrixXd> g = m.lambda_gradient();
+    const Eigen::VectorXd by_x = m.gradient(g);
+    const int k = map().n_theta(), shift = m.n_theta() - k;
+    Eigen::VectorXd out(par.size());
+    out.head(k) = map().theta_gradient(m.x(), g, by_x);
+    if (m.n_beta() > 0)
+      out.segment(k, m.n_beta()) = standard_->beta_map().transpose().partialPivLu().solve(
+          by_x.segment(m.n_theta(), m.n_beta()));
+    extras([&](const ExtraPredictor& e, int at) {
+      out.segment(at - shift, e.size()) =
+          e.to_user().transpose().partialPivLu().solve(by_x.segment(at, e.size()));
+    });
+    if (parts_.estimate_shape) out[m.shape_at() - shift] = by_x[m.shape_at()];
+    return out;
+  }
+
+  // Constant that turns the standardised criterion into the user's.
+  double criterion_shift() const {
+    return spec_.integral.reml ? 2.0 * standard_->log_det_x() : 0.0;
+  }
+  double criterion(const Eigen::VectorXd& x) { return marginal_->value(x) + criterion_shift(); }
+  // Of the prior, at the last evaluation; part of the criterion.
+  double penalty() const { return parts_.prior.penalty(marginal_->mode().beta); }
+
+  Eigen::VectorXd beta() const { return standard_->beta_map() * marginal_->mode().beta; }
+  Eigen::VectorXd standard_beta(const Eigen::VectorXd& beta) const {
+    return standard_->beta_map().partialPivLu().solve(beta);
+  }
+  Eigen::VectorXd dispersion(const Eigen::VectorXd& x) const {
+    return user_extra(parts_.dispersion, x, marginal_->dispersion_at());
+  }
+  Eigen::VectorXd zero_inflation(const Eigen::VectorXd& x) const {
+    return user_extra(parts_.zero_inflation, x, marginal_->zero_inflation_at());
+  }
+  // Conditional modes b of each user term, p x J, levels in the user's order.
+  std::vector<Eigen::MatrixXd> modes() {
+    std::vector<Eigen::MatrixXd> out(data_.terms.size());
+    for (std::size_t t = 0; t < terms_.size(); ++t) {
+      const Eigen::MatrixXd b = factor().lambda()[t] * marginal_->mode().u[t];
+      for_each_member(t, [&](int user, int start, int p) {
+        const Eigen::MatrixXd part = to_user(user, b.middleRows(start, p));
+        out[user].resize(p, part.cols());
+        for (int j = 0; j < part.cols(); ++j) out[user].col(j) = part.col(internal_level(t, j));
+      });
+    }
+    return out;
+  }
+
+  // Calls f(user term, first column, columns) for the user terms of one amalgamated term.
+  template <class F>
+  void for_each_member(std::size_t t, F&& f) const {
+    for (std::size_t k = 0; k < terms_[t].members.size(); ++k) {
+      const int user = terms_[t].members[k];
+      f(user, terms_[t].starts[k], data_.terms[user].size());
+    }
+  }
+  // b = C^-T b~ for the columns of a user term.
+  Eigen::MatrixXd to_user(int user, const Eigen::MatrixXd& standard) const {
+    return standard_->z_factor(user).transpose().triangularView<Eigen::Upper>().solve(standard);
+  }
+  int internal_level(std::size_t t, int user_level) const {
+    const GroupingFactor& factor = data_.factors[terms_[t].factor];
+    return factor.rank.empty() ? user_level : factor.rank[user_level];
+  }
+
+ private:
+  void take_rows(const GlmmRows& input) {
+    const auto sorted = [&](const double* v, Eigen::VectorXd& out) -> const double* {
+      if (!v) return nullptr;
+      out = rows_->in_order(v);
+      return out.data();
+    };
+    response_.n = data_.n;
+    response_.y = sorted(input.y, y_);
+    response_.weights = sorted(input.weights, weights_);
+    response_.trials = sorted(input.trials, trials_);
+    offset_ = input.offset ? rows_->in_order(input.offset) : Eigen::VectorXd::Zero(data_.n).eval();
+    family_ = make_family(spec_.family, spec_.link, response_, input.x_zero_inflation.cols() > 0);
+    if (!family_) throw std::invalid_argument("unknown family or link");
+    if (family_->has_dispersion() && !spec_.fixed_dispersion)
+      parts_.dispersion = ExtraPredictor(input.x_dispersion, rows_->order());
+    if (input.x_zero_inflation.cols() > 0)
+      parts_.zero_inflation = ExtraPredictor(input.x_zero_inflation, rows_->order());
+    parts_.estimate_shape = family_->has_shape() && !spec_.fixed_shape;
+    parts_.shape = spec_.shape;
+    parts_.log_phi = spec_.log_phi;
+  }
+
+  // Size of the terms of the log densities.
+  double magnitude() const {
+    double sum = 0.0;
+    for (Eigen::Index i = 0; i < response_.n; ++i) {
+      const double y = std::fabs(y_[i]) * (response_.trials ? trials_[i] : 1.0);
+      sum += (response_.weights ? weights_[i] : 1.0) * y * std::log1p(y);
+    }
+    return sum;
+  }
+
+  void set_prior() {
+    if (spec_.prior_precision.size() == 0) return;
+    const std::vector<int>& kept = standard_->kept();
+    const int p = static_cast<int>(kept.size());
+    Eigen::VectorXd precision(p), mean(p);
+    for (int j = 0; j < p; ++j) {
+      precision[j] = spec_.prior_precision[kept[j]];
+      mean[j] = spec_.prior_mean[kept[j]];
+    }
+    const Eigen::MatrixXd map = standard_->beta_map();
+    parts_.prior.precision = map.transpose() * precision.asDiagonal() * map;
+    parts_.prior.mean = standard_beta(mean);
+  }
+
+  void find_start() {
+    started_ = true;
+    Marginal& m = *marginal_;
+    const Eigen::VectorXd zi = Eigen::VectorXd::Constant(1, -2.0);
+    double log_phi = parts_.log_phi;
+    double shape = parts_.estimate_shape ? family_->start_shape() : parts_.shape;
+    const auto set = [&] {
+      family_->set_parameters(Eigen::VectorXd::Constant(1, log_phi),
+                              parts_.zero_inflation.size() > 0 ? zi : Eigen::VectorXd(), shape);
+    };
+    set();
+    if (parts_.dispersion.size() > 0) {
+      // Mean and dispersion need each other: a rough value of one for the other, twice.
+      for (int round = 0; round < 2; ++round) {
+        start_ = glm_start(*rows_, *family_, offset_, parts_.prior, 4);
+        if (!start_.finite) return;
+        log_phi = family_->start_dispersion(start_.eta.data());
+        set();
+      }
+    }
+    start_ = glm_start(*rows_, *family_, offset_, parts_.prior, 40);
+    if (!start_.finite) return;
+    if (!parts_.prior.any()) separation_ = find_separation(*rows_, *family_, start_);
+    if (parts_.dispersion.size() > 0) log_phi = family_->start_dispersion(start_.eta.data());
+    start_rest_ = Eigen::VectorXd::Zero(m.size());
+    if (m.n_beta() > 0) start_rest_.segment(m.n_theta(), m.n_beta()) = start_.beta;
+    if (parts_.dispersion.size() > 0)
+      start_rest_.segment(m.dispersion_at(), parts_.dispersion.size()) =
+          parts_.dispersion.constant_start(log_phi);
+    if (parts_.zero_inflation.size() > 0)
+      start_rest_.segment(m.zero_inflation_at(), parts_.zero_inflation.size()) =
+          parts_.zero_inflation.constant_start(zi[0]);
+    if (parts_.estimate_shape) start_rest_[m.shape_at()] = shape;
+  }
+
+  template <class F>
+  void extras(F&& f) const {
+    if (parts_.dispersion.size() > 0) f(parts_.dispersion, marginal_->dispersion_at());
+    if (parts_.zero_inflation.size() > 0) f(parts_.zero_inflation, marginal_->zero_inflation_at());
+  }
+  Eigen::VectorXd user_extra(const ExtraPredictor& e, const Eigen::VectorXd& x, int at) const {
+    if (e.size() == 0) return Eigen::VectorXd();
+    return e.to_user() * x.segment(at, e.size());
+  }
+
+  ModelData data_;
+  GlmmSpec spec_;
+  std::vector<Term> terms_;
+  std::unique_ptr<Standardisation> standard_;
+  std::unique_ptr<MixedRows> rows_;
+  ResponseRows response_;
+  Eigen::VectorXd y_, weights_, trials_, offset_;
+  std::unique_ptr<Family> family_;
+  FixedParts parts_;
+  std::unique_ptr<CrossProducts> a_;
+  std::unique_ptr<Marginal> marginal_;
+  bool started_ = false;
+  GlmStart start_;
+  Separation separation_;
+  Eigen::VectorXd start_rest_;
+};
+
+}  // namespace partialpool
+
+#endif
