@@ -93,10 +93,9 @@ Rcpp::List glmm_estimate_list(pp::GlmmModel& model, const Eigen::VectorXd& x, do
 }
 
 // Columns whose coefficients run to infinity.
-SEXP separation_list(pp::GlmmModel& model) {
-  const pp::Separation& s = model.separation();
+SEXP separation_list(const pp::Separation& s, const pp::Standardisation& standard) {
   if (!s.found) return R_NilValue;
-  const Eigen::MatrixXd map = model.standard().beta_map();
+  const Eigen::MatrixXd map = standard.beta_map();
   const Eigen::VectorXd direction = map * s.direction;
   Rcpp::IntegerVector columns;
   Rcpp::NumericVector signs;
@@ -163,7 +162,7 @@ Rcpp::List glmm_optimise(SEXP engine, Rcpp::Nullable<Rcpp::NumericVector> start,
   if (failed) return Rcpp::List::create(Rcpp::Named("convergence") = convergence);
   Rcpp::List out = glmm_estimate_list(model, optimum.x, optimum.value + shift);
   out["vcov"] = wrap_matrix(pp::GlmmCovariance(model, found).natural());
-  out["separation"] = separation_list(model);
+  out["separation"] = separation_list(model.separation(), model.standard());
   out["convergence"] = convergence;
   return out;
 }
@@ -214,6 +213,7 @@ Rcpp::List glmm_pql(Rcpp::List rows, Rcpp::List model, bool REML, bool fixed_dis
   const std::unique_ptr<pp::Family> family =
       pp::make_family(spec.family, spec.link, response, false);
   if (!family) Rcpp::stop("unknown family or link");
+  pp::GlmmModel whole(glmm_rows(rows), spec);  // for its start
   pp::Pql pql(input.data, *family, input.offset, REML, fixed_dispersion);
   pp::Pql::Result found = pql.fit(newton_control(tolerance, 100, progress, 0.0), max_iterations);
   const bool failed = !found.model || found.status == "not finite" || found.status == "no variance";
@@ -248,5 +248,6 @@ Rcpp::List glmm_pql(Rcpp::List rows, Rcpp::List model, bool REML, bool fixed_dis
       Rcpp::Named("b") = random_list(lmm.modes(), true),
       Rcpp::Named("vcov") = wrap_matrix(sigma * sigma * lmm.vcov_unscaled()),
       Rcpp::Named("storage") = std::string(lmm.factor().storage()),
+      Rcpp::Named("separation") = separation_list(whole.separation(), whole.standard()),
       Rcpp::Named("convergence") = convergence);
 }

@@ -1,6 +1,7 @@
 # make demo: the package's main job on real input. Reads 100,000 rows from a gzipped CSV, fits the
 # model that was published with them, and sets each number beside the published one; then the
-# classical sleepstudy fit; then figures and a report. Run from the root of the repository.
+# classical sleepstudy fit and two generalised models; then figures and a report. Run from the root
+# of the repository.
 
 suppressPackageStartupMessages(library(partialpool))
 source("tools/figures.R")
@@ -12,8 +13,10 @@ main <- function() {
   dir.create(output, showWarnings = FALSE)
   finn <- demonstrate_finn("data/finn_demo.csv.gz")
   sleep <- demonstrate_sleepstudy()
+  herds <- demonstrate_herds()
+  demonstrate_probe("tests/testthat/fixtures/A_probe.csv")
   heading("Figures and report")
-  files <- c(draw_figures(finn, sleep, output), knit_report(output))
+  files <- c(draw_figures(finn, sleep, herds, output), knit_report(output))
   cat("Written:\n", paste0("  ", files, "\n"), sep = "")
 }
 
@@ -158,6 +161,64 @@ demonstrate_sleepstudy <- function() {
   )
   fit
 }
+
+# ---- generalised models -------------------------------------------------------------------------
+
+demonstrate_herds <- function() {
+  heading("Cases of a disease in herds: a binomial model")
+  fit <- glmm(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial())
+  print(summary(fit))
+  nodes <- update(fit, nAGQ = 25)
+
+  # lme4 with a tightened optimiser; the log-likelihood of 25 nodes is GLMMadaptive's
+  heading("Beside reference values")
+  beta <- unname(fixef(fit))
+  beta_25 <- unname(fixef(nodes))
+  errors <- standard_errors(fit)
+  print_comparison(
+    "Laplace log-likelihood" = c(logLik(fit), -92.0262818648),
+    "(Intercept)" = c(beta[1], -1.39853206),
+    "period 2" = c(beta[2], -.992332714),
+    "period 3" = c(beta[3], -1.12867212),
+    "period 4" = c(beta[4], -1.58031389),
+    "standard error of (Intercept)" = c(errors[1], .232472053),
+    "standard error of period 4" = c(errors[4], .427436591),
+    "standard deviation of herds" = c(fit$theta[[1]], .642261475),
+    "log-likelihood, 25 nodes" = c(logLik(nodes), -91.983369043),
+    "(Intercept), 25 nodes" = c(beta_25[1], -1.39923043),
+    "standard deviation of herds, 25 nodes" = c(nodes$theta[[1]], .647518476)
+  )
+  fit
+}
+
+demonstrate_probe <- function(file) {
+  heading("A binomial and a Poisson model of 600 rows, by Laplace's approximation and 25 nodes")
+  data <- utils::read.csv(file)
+  data[c("A", "B", "g")] <- lapply(data[c("A", "B", "g")], factor)
+  fitting <- seconds({
+    cases <- glmm(yb ~ A + B + x + A:x + (1 | g), data, binomial())
+    counts <- glmm(yp ~ A + B + x + A:x + (1 | g), data, poisson())
+    cases_25 <- update(cases, nAGQ = 25)
+    counts_25 <- update(counts, nAGQ = 25)
+  })
+  cat(sprintf("Four fits in %.3f s\n\n", fitting))
+  # The reference values are of a separate program for adaptive quadrature, with all constants
+  print_comparison(
+    "binomial, Laplace: log-likelihood" = c(logLik(cases), -380.986016177),
+    "binomial, Laplace: A" = c(fixef(cases)[["A1"]], .368208867924),
+    "binomial, Laplace: standard deviation" = c(cases$theta[[1]], .431054804894),
+    "binomial, 25 nodes: log-likelihood" = c(logLik(cases_25), -380.961101607),
+    "binomial, 25 nodes: A" = c(fixef(cases_25)[["A1"]], .368095262687),
+    "binomial, 25 nodes: standard deviation" = c(cases_25$theta[[1]], .432569214959),
+    "Poisson, Laplace: log-likelihood" = c(logLik(counts), -978.121910945),
+    "Poisson, 25 nodes: log-likelihood" = c(logLik(counts_25), -978.115341368),
+    "Poisson, 25 nodes: A" = c(fixef(counts_25)[["A1"]], .439203408675),
+    "Poisson, 25 nodes: its standard error" = c(standard_errors(counts_25)[2], .0628436219933),
+    "Poisson, 25 nodes: standard deviation" = c(counts_25$theta[[1]], .312249806634)
+  )
+}
+
+standard_errors <- function(fit) unname(sqrt(diag(vcov(fit))))
 
 # ---- printing and the report --------------------------------------------------------------------
 

@@ -57,6 +57,8 @@ class Family {
     (void)eta;
     return 0.0;
   }
+  // The same where random effects take their part of the spread.
+  virtual double shared_dispersion(double log_phi) const { return log_phi; }
   virtual double start_shape() const { return 0.0; }
   // +1: the density of row i rises to its supremum as eta -> +infinity; -1: as eta -> -infinity;
   // 0: it has an interior maximum. (Binomial: all successes +1, none -1. Counts: y = 0 gives -1.)
@@ -68,7 +70,7 @@ class Family {
 
 // Null for an unknown name or link. Defined where the distributions are compiled (families.h).
 std::unique_ptr<Family> make_family(const std::string& name, const std::string& link,
-                                           const ResponseRows& rows, bool zero_inflated);
+                                    const ResponseRows& rows, bool zero_inflated);
 
 }  // namespace partialpool
 

@@ -121,7 +121,7 @@ struct InverseGaussian {
     out[0] = (row.y / mu - 1.0) * (row.y / mu - 1.0) / row.y;  // its expectation is phi
   }
   static double log_phi_from(double pearson, double) {
-    return std::fmin(std::fmax(std::log(pearson), -30.0), 30.0);
+    return std::fmin(std::fmax(std::log(pearson), -60.0), 60.0);
   }
   static double start_shape() { return 0.0; }
   static int limit(const Row&) { return 0; }

@@ -58,6 +58,7 @@ struct Nbinom2 {
   static double log_phi_from(double expected, double excess) {
     return excess > 0.0 ? bounded_log(expected / excess, 5.0) : 5.0;
   }
+  static double shared_dispersion(double log_phi) { return std::max(log_phi, 0.0); }
   static double start_shape() { return 0.0; }
   static int limit(const Row& row) { return row.y == 0.0 ? -1 : 0; }
 };
@@ -139,6 +140,7 @@ struct Nbinom1 {
   static double log_phi_from(double expected, double excess) {
     return bounded_log(excess / expected, 5.0);
   }
+  static double shared_dispersion(double log_phi) { return std::min(log_phi, 0.0); }
   static double start_shape() { return 0.0; }
   static int limit(const Row& row) { return row.y == 0.0 ? -1 : 0; }
 };

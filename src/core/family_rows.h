@@ -35,6 +35,16 @@ inline T zero_inflated(const T& l, const T& delta) {
   return l + apply(special::Softplus(), delta - l) - apply(special::Softplus(), delta);
 }
 
+// D::shared_dispersion() where a distribution has it.
+template <class D>
+auto shared_dispersion_of(double log_phi, int) -> decltype(D::shared_dispersion(log_phi)) {
+  return D::shared_dispersion(log_phi);
+}
+template <class D>
+double shared_dispersion_of(double log_phi, long) {
+  return log_phi;
+}
+
 // A Family from a distribution D, which gives for one row:
 //   kind, dispersion, shape   the kind of its mean, whether it has phi and a shape
 //   hurdle                    its zeros can only come from zero inflation
@@ -164,6 +174,9 @@ class RowFamily : public Family {
     return std::isfinite(out) ? out : 0.0;
   }
 
+  double shared_dispersion(double log_phi) const override {
+    return shared_dispersion_of<D>(log_phi, 0);
+  }
   double start_shape() const override { return D::start_shape(); }
 
   int unbounded_direction(Eigen::Index i) const override {

@@ -74,9 +74,11 @@ struct Tweedie {
       sum_shape += weight * (a * divergence + (1.0 + a) * (j - j0) * log_j0_shape + s_aj[1]);
       return term > largest - 38.0;
     };
-    for (double j = middle; add(j); j += step) {
+    // A few hundred terms at most, where the arithmetic can tell neighbours apart.
+    int terms = 0;
+    for (double j = middle; terms++ < 5000 && add(j); j += step) {
     }
-    for (double j = middle - step; j >= 1.0 && add(j); j -= step) {
+    for (double j = middle - step; terms++ < 10000 && j >= 1.0 && add(j); j -= step) {
     }
     EtaFree out;
     out.l = largest + std::log(step * sum) + 0.5 * log_a - 2.0 * special::log_sqrt_2pi;
@@ -94,7 +96,7 @@ struct Tweedie {
     out[0] = (row.y - mu) * (row.y - mu) / (mu * std::sqrt(mu));
   }
   static double log_phi_from(double pearson, double) {
-    return std::fmin(std::fmax(std::log(pearson), -15.0), 15.0);
+    return std::fmin(std::fmax(std::log(pearson), -40.0), 40.0);
   }
   static double start_shape() { return 0.0; }  // p = 1.5
   static int limit(const Row& row) { return row.y == 0.0 ? -1 : 0; }

@@ -21,12 +21,11 @@ struct GlmStart {
 };
 
 namespace glm {
-// Fisher information X'WX and the step for the score; W is the expected one.
-inline bool fisher_step(const MixedRows& rows, const Family& family, const BetaPrior& prior,
-                        const Eigen::VectorXd& eta, const Eigen::VectorXd& s,
-                        const Eigen::VectorXd& beta, Eigen::VectorXd& step, double& decrement) {
-  Eigen::VectorXd w(rows.n());
-  family.expected_weights(eta.data(), w.data());
+// The step for the score, with the observed weights `w` where all are positive, else the expected.
+inline bool scoring_step(const MixedRows& rows, const Family& family, const BetaPrior& prior,
+                         const Eigen::VectorXd& eta, const Eigen::VectorXd& s, Eigen::VectorXd w,
+                         const Eigen::VectorXd& beta, Eigen::VectorXd& step, double& decrement) {
+  if (!(w.minCoeff() > 0.0)) family.expected_weights(eta.data(), w.data());
   if (!w.allFinite()) return false;
   Eigen::MatrixXd information = rows.x() * (w.asDiagonal() * Eigen::MatrixXd(rows.x().transpose()));
   Eigen::VectorXd r = rows.x_transposed(s);
@@ -68,9 +67,12 @@ inline GlmStart glm_start(const MixedRows& rows, const Family& family,
         rows.x() * (w0.asDiagonal() * Eigen::MatrixXd(rows.x().transpose()));
     out.beta = information.ldlt().solve(rows.x_transposed(w0.cwiseProduct(z)));
     if (out.beta.allFinite()) value = evaluate(out.beta, out.eta);
-    if (!std::isfinite(value)) {
-      const double level = (eta0 - offset).mean();
-      out.beta = rows.x_transposed(Eigen::VectorXd::Constant(n, level / static_cast<double>(n)));
+    // The same level everywhere, a usual one or further and further from the edge of the range.
+    const double level = (eta0 - offset).mean();
+    for (const double shift : {0.0, -0.5, 0.5, -1.0, 1.0, -2.0, 2.0, -4.0, 4.0}) {
+      if (std::isfinite(value)) break;
+      out.beta = rows.x_transposed(
+          Eigen::VectorXd::Constant(n, (level + shift * (1.0 + std::fabs(level))) / n));
       value = evaluate(out.beta, out.eta);
     }
   }
@@ -86,7 +88,7 @@ inline GlmStart glm_start(const MixedRows& rows, const Family& family,
   Eigen::VectorXd step, eta;
   for (int it = 0; it < iterations; ++it) {
     double decrement = 0.0;
-    if (!glm::fisher_step(rows, family, prior, out.eta, s, out.beta, step, decrement)) break;
+    if (!glm::scoring_step(rows, family, prior, out.eta, s, w, out.beta, step, decrement)) break;
     if (decrement < 1e-10) {
       out.settled = true;
       break;

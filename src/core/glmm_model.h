@@ -49,9 +49,12 @@ class GlmmModel {
     if (!standard_->aliased_z().empty()) return;  // the caller drops the columns and starts again
     rows_ = std::make_unique<MixedRows>(data_, terms_, *standard_);
     take_rows(input);
+    set_prior();
+    find_start();
+    if (!unit_free(spec_.link)) set_unit();
     a_ = std::make_unique<CrossProducts>(terms_, 0, false);
     rows_->build_pattern(*a_);
-    set_prior();
+    if (terms_.empty()) spec_.integral.nodes = 1;  // nothing to integrate
     marginal_ = std::make_unique<Marginal>(data_, map(), *rows_, *family_, *a_, offset_, parts_,
                                            spec_.integral, spec_.storage);
     marginal_->set_magnitude(magnitude());
@@ -73,17 +76,22 @@ class GlmmModel {
   // Where the search begins: the model without random effects, and covariances of a usual size.
   // False: no parameters are known at which the response has a density.
   bool start(Eigen::VectorXd& x, double size = 1.0) {
-    if (!started_) find_start();
     if (!start_.finite) return false;
-    x = start_rest_;
-    x.head(marginal_->n_theta()) = map().unit_start(0.5, size);
-    marginal_->start_cold(start_.beta);
+    Marginal& m = *marginal_;
+    x = Eigen::VectorXd::Zero(m.size());
+    x.head(m.n_theta()) = map().unit_start(0.5, size);
+    if (m.n_beta() > 0) x.segment(m.n_theta(), m.n_beta()) = start_.beta;
+    if (parts_.dispersion.size() > 0)
+      x.segment(m.dispersion_at(), parts_.dispersion.size()) =
+          parts_.dispersion.constant_start(start_log_phi_);
+    if (parts_.zero_inflation.size() > 0)
+      x.segment(m.zero_inflation_at(), parts_.zero_inflation.size()) =
+          parts_.zero_inflation.constant_start(start_zero_inflation);
+    if (parts_.estimate_shape) x[m.shape_at()] = start_shape_;
+    m.start_cold(start_.beta);
     return true;
   }
-  const Separation& separation() {
-    if (!started_) find_start();
-    return separation_;
-  }
+  const Separation& separation() const { return separation_; }
 
   // The best optimum found; the model is left evaluated there.
   MarginalOptimum search(const Eigen::VectorXd* given, const NewtonControl& control) {
@@ -94,14 +102,24 @@ class GlmmModel {
       return best;
     }
     best = MarginalSearch(*marginal_, control).run(given ? *given : x);
+    // Large random effects may leave the range of the mean at once: smaller ones.
+    for (const double size : {0.1, 0.01}) {
+      if (given || std::isfinite(best.optimum.value)) break;
+      start(x, size);
+      best = MarginalSearch(*marginal_, control).run(x);
+    }
     bool correlated = false;
     for (const UserTerm& t : data_.terms) correlated = correlated || t.block.correlated();
     const bool failed = best.optimum.status != "converged";
     if (data_.terms.empty() || (!failed && best.optimum.null_sets.empty() && !correlated))
       return best;
-    for (const double size : {0.2, 3.0}) {
-      if (size > 1.0 && best.optimum.status == "converged") break;
+    for (const double size : {0.2, 3.0, 1.0}) {
+      if (size > 0.2 && best.optimum.status == "converged") break;
       start(x, size);
+      if (size == 1.0) {  // the first start again, but for a plain dispersion
+        if (parts_.dispersion.size() == 0) break;
+        x.segment(marginal_->dispersion_at(), parts_.dispersion.size()).setZero();
+      }
       const MarginalOptimum other = MarginalSearch(*marginal_, control).run(x);
       const double gain = best.optimum.value - other.optimum.value;
       const bool finishes =
@@ -254,38 +272,54 @@ class GlmmModel {
   }
 
   void find_start() {
-    started_ = true;
-    Marginal& m = *marginal_;
-    const Eigen::VectorXd zi = Eigen::VectorXd::Constant(1, -2.0);
-    double log_phi = parts_.log_phi;
-    double shape = parts_.estimate_shape ? family_->start_shape() : parts_.shape;
-    const auto set = [&] {
-      family_->set_parameters(Eigen::VectorXd::Constant(1, log_phi),
-                              parts_.zero_inflation.size() > 0 ? zi : Eigen::VectorXd(), shape);
-    };
-    set();
+    start_log_phi_ = parts_.log_phi;
+    start_shape_ = parts_.estimate_shape ? family_->start_shape() : parts_.shape;
+    set_start_parameters();
     if (parts_.dispersion.size() > 0) {
       // Mean and dispersion need each other: a rough value of one for the other, twice.
       for (int round = 0; round < 2; ++round) {
         start_ = glm_start(*rows_, *family_, offset_, parts_.prior, 4);
         if (!start_.finite) return;
-        log_phi = family_->start_dispersion(start_.eta.data());
-        set();
+        start_log_phi_ = family_->start_dispersion(start_.eta.data());
+        set_start_parameters();
       }
     }
     start_ = glm_start(*rows_, *family_, offset_, parts_.prior, 40);
     if (!start_.finite) return;
     if (!parts_.prior.any()) separation_ = find_separation(*rows_, *family_, start_);
-    if (parts_.dispersion.size() > 0) log_phi = family_->start_dispersion(start_.eta.data());
-    start_rest_ = Eigen::VectorXd::Zero(m.size());
-    if (m.n_beta() > 0) start_rest_.segment(m.n_theta(), m.n_beta()) = start_.beta;
-    if (parts_.dispersion.size() > 0)
-      start_rest_.segment(m.dispersion_at(), parts_.dispersion.size()) =
-          parts_.dispersion.constant_start(log_phi);
-    if (parts_.zero_inflation.size() > 0)
-      start_rest_.segment(m.zero_inflation_at(), parts_.zero_inflation.size()) =
-          parts_.zero_inflation.constant_start(zi[0]);
-    if (parts_.estimate_shape) start_rest_[m.shape_at()] = shape;
+    if (parts_.dispersion.size() > 0) {
+      start_log_phi_ = family_->start_dispersion(start_.eta.data());
+      if (!data_.terms.empty()) start_log_phi_ = family_->shared_dispersion(start_log_phi_);
+      set_start_parameters();
+    }
+  }
+  void set_start_parameters() {
+    const bool inflated = parts_.zero_inflation.size() > 0;
+    family_->set_parameters(
+        Eigen::VectorXd::Constant(1, start_log_phi_),
+        inflated ? Eigen::VectorXd::Constant(1, start_zero_inflation) : Eigen::VectorXd(),
+        start_shape_);
+  }
+
+  // Links whose eta has no unit; with the others it has that of the response, or a power of it.
+  static bool unit_free(const std::string& link) {
+    return link == "log" || link == "logit" || link == "probit" || link == "cloglog" ||
+           link == "cauchit";
+  }
+  // Puts eta in units of what one row says about it: steps and thresholds mean the same whatever
+  // the unit of the response.
+  void set_unit() {
+    if (!start_.finite) return;
+    Eigen::VectorXd w(data_.n);
+    family_->expected_weights(start_.eta.data(), w.data());
+    const double unit = 1.0 / std::sqrt(w.mean());
+    if (!std::isfinite(unit) || !(unit > 0.0)) return;
+    standard_->set_unit(unit);
+    rows_->set_unit(unit);
+    start_.beta /= unit;
+    start_.direction /= unit;
+    if (separation_.found) separation_.direction /= unit;
+    set_prior();
   }
 
   template <class F>
@@ -309,10 +343,10 @@ class GlmmModel {
   FixedParts parts_;
   std::unique_ptr<CrossProducts> a_;
   std::unique_ptr<Marginal> marginal_;
-  bool started_ = false;
+  static constexpr double start_zero_inflation = -2.0;
+  double start_log_phi_ = 0.0, start_shape_ = 0.0;
   GlmStart start_;
   Separation separation_;
-  Eigen::VectorXd start_rest_;
 };
 
 }  // namespace partialpool

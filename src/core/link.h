@@ -65,7 +65,8 @@ inline bool link_feasible(Link link, MeanKind kind, double eta) {
     if (link == Link::identity) return eta > 0.0 && eta < 1.0;
     return true;
   }
-  if (kind == MeanKind::positive) return link == Link::log || eta > 0.0;
+  // The square of a negative eta is a mean too: an all-zero response has its mode at 0.
+  if (kind == MeanKind::positive) return link == Link::log || link == Link::sqrt || eta > 0.0;
   if (link == Link::inverse) return eta != 0.0;
   return link != Link::sqrt || eta > 0.0;
 }

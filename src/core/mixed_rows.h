@@ -56,6 +56,15 @@ class MixedRows {
   int p_x() const { return p_x_; }
   int n_terms() const { return static_cast<int>(terms_.size()); }
   const Eigen::MatrixXd& x() const { return x_; }  // p_x x n
+  // Multiplies X and z by a number.
+  void set_unit(double unit) {
+    x_ *= unit;
+    for (TermRows& rows : terms_) {
+      if (rows.constant) rows.z = Eigen::MatrixXd::Ones(1, n_);
+      rows.constant = false;
+      rows.z *= unit;
+    }
+  }
   // Where a row stood in the data.
   const std::vector<Eigen::Index>& order() const { return order_; }
   // First row of each leading level, and the end.

@@ -19,27 +19,27 @@ struct Separation {
   Eigen::VectorXd direction;  // standardised
 };
 
-// Fisher scoring on separated data ends in steps along such a direction; whether the last step is
-// one is then decided row by row.
+// Scoring on separated data ends in steps along such a direction; whether the last step is one is
+// then decided row by row, and by a look far ahead.
 inline Separation find_separation(const MixedRows& rows, const Family& family,
                                   const GlmStart& start) {
   Separation out;
   if (rows.p_x() == 0 || start.direction.squaredNorm() == 0.0) return out;
   const Eigen::VectorXd t = rows.x().transpose() * start.direction;
   const double largest = t.cwiseAbs().maxCoeff();
-  // Close to a finite estimate the steps are short; towards infinity they stay near 1.
-  if (!(largest > 1e-2) || !(start.eta.cwiseAbs().maxCoeff() > 8.0)) return out;
   const double tolerance = 1e-4 * largest;
-  out.complete = true;
+  bool complete = true;
   for (Eigen::Index i = 0; i < rows.n(); ++i) {
     const int way = family.unbounded_direction(i);
-    if (way == 0 ? std::fabs(t[i]) > tolerance : way * t[i] < -tolerance) {
-      out.complete = false;
-      return out;
-    }
-    if (way * t[i] < 1e-2 * largest) out.complete = false;
+    if (way == 0 ? std::fabs(t[i]) > tolerance : way * t[i] < -tolerance) return out;
+    complete = complete && way * t[i] > 1e-3 * tolerance;
   }
+  // Past a finite estimate the likelihood falls.
+  const Eigen::VectorXd ahead = start.eta + (3.0 / largest) * t;
+  const double here = family.value(start.eta.data()), there = family.value(ahead.data());
+  if (!(there >= here - 1e-9 * (1.0 + std::fabs(here)))) return out;
   out.found = true;
+  out.complete = complete;
   out.direction = start.direction;
   return out;
 }

@@ -48,6 +48,14 @@ class Standardisation {
   // M with d beta / d beta~ = scale() * M.
   Eigen::MatrixXd beta_map() const { return x_scale_.asDiagonal() * to_standard_; }
 
+  // Multiplies X~ and z~ by a number: coefficients in units of it. For models without a response.
+  void set_unit(double unit) {
+    to_standard_ *= unit;
+    log_det_x_ -= columns() * std::log(unit);
+    for (Eigen::MatrixXd& z : z_to_standard_) z *= unit;
+    for (Eigen::MatrixXd& c : c_) c /= unit;
+  }
+
   // Replace the response (same X, weights, offset): only b_ols and s change.
   void refresh_response() { factor_fixed(); }
 
