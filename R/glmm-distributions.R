@@ -137,7 +137,11 @@ distributions$beta <- list(
   cdf = function(y, p, lower = TRUE) {
     stats::pbeta(y, p$mu * p$phi, (1 - p$mu) * p$phi, lower.tail = lower)
   },
-  random = function(p) stats::rbeta(length(p$mu), p$mu * p$phi, (1 - p$mu) * p$phi),
+  random = function(p) {
+    # Rounding may reach the ends, which the density does not.
+    y <- stats::rbeta(length(p$mu), p$mu * p$phi, (1 - p$mu) * p$phi)
+    pmin(pmax(y, .Machine$double.xmin), 1 - .Machine$double.neg.eps)
+  },
   mean = function(p) p$mu,
   variance = function(p) p$mu * (1 - p$mu) / (1 + p$phi),
   step = function(p) 0, scaled = FALSE, support = "unit"

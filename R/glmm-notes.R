@@ -1,8 +1,11 @@
 # What is said once after the fit of a generalised model.
 
 report_glmm <- function(fit) {
-  report_optimum(fit)
+  # Where estimates are infinite there is no optimum to be reached.
+  if (is.null(fit$convergence$separation)) report_optimum(fit)
   report_separation(fit)
+  report_inflation_limit(fit)
+  report_dispersion_limit(fit)
   report_undetermined(fit)
   homogeneous <- report_homogeneous_groups(fit)
   if (fit$convergence$singular) {
@@ -30,6 +33,49 @@ report_separation <- function(fit) {
         else "Where such an effect applies, all responses are at one end of their range.",
     ">" = "Give them a prior: {.code prior = normal_prior()}."
   ), columns = columns)
+}
+
+# Zero inflation that is certain, or certainly absent, in some rows: its logit runs to infinity.
+report_inflation_limit <- function(fit) {
+  if (is.null(fit$zi)) {
+    return(invisible())
+  }
+  probability <- stats::plogis(as.vector(fit$zi$X %*% fit$zi$coefficients))
+  limit <- probability < 1e-5 | probability > 1 - 1e-5
+  if (!any(limit)) {
+    return(invisible())
+  }
+  bound <- if (all(probability[limit] < 0.5)) "zero" else "zero or one"
+  pp_warn("separation", c(
+    "!" = "The probability of an extra zero is {bound} in {if (all(limit)) 'all' else sum(limit)} rows:
+           coefficients of {.code ziformula} are infinite.",
+    i = "The values shown are where the likelihood no longer changes; their standard errors mean
+         nothing.",
+    ">" = if (all(limit)) "Leave {.arg ziformula} out." else "Simplify {.arg ziformula}."
+  ))
+}
+
+# A dispersion at the limit where the family becomes a simpler one.
+report_dispersion_limit <- function(fit) {
+  simpler <- switch(fit$family$family,
+    nbinom1 = , nbinom2 = "poisson()", truncated_nbinom1 = , truncated_nbinom2 = "truncated_poisson()",
+    betabinomial = "binomial()", t = "gaussian()"
+  )
+  if (is.null(simpler) || isTRUE(fit$dispersion$fixed) && fit$family$family != "t") {
+    return(invisible())
+  }
+  log_phi <- as.vector(fit$dispersion$X %*% fit$dispersion$coefficients)
+  at_limit <- switch(fit$family$family,
+    nbinom1 = , truncated_nbinom1 = all(log_phi < log(1e-6)),
+    t = is.null(held_shape(fit$family)) && fit$shape[[1L]] > 1e6,
+    all(log_phi > log(1e6))
+  )
+  if (at_limit) {
+    inform_plainly("singular", paste0(
+      "The ", if (fit$family$family == "t") "number of degrees of freedom" else "dispersion",
+      " is at its limit: ", simpler, " fits as well."
+    ))
+  }
 }
 
 # Groups of all successes or all failures: the larger the variance, the better the fit.

@@ -113,7 +113,7 @@ independent_columns <- function(X, what) {
     return(X)
   }
   kept <- sort(factor$pivot[seq_len(factor$rank)])
-  dropped <- colnames(X)[-kept]
+  dropped <- setdiff(colnames(X), colnames(X)[kept])
   pp_inform("rank", c(
     "i" = "{cli::qty(dropped)}Column{?s} of {.arg {what}} left out: {.code {dropped}}.",
     "i" = "{cli::qty(dropped)}{?It is a/They are} linear combination{?s} of the columns before

@@ -111,7 +111,9 @@ class GlmmModel {
     bool correlated = false;
     for (const UserTerm& t : data_.terms) correlated = correlated || t.block.correlated();
     const bool failed = best.optimum.status != "converged";
-    if (data_.terms.empty() || (!failed && best.optimum.null_sets.empty() && !correlated))
+    // With separation there is no optimum to be found from elsewhere either.
+    if (data_.terms.empty() || separation_.found ||
+        (!failed && best.optimum.null_sets.empty() && !correlated))
       return best;
     for (const double size : {0.2, 3.0, 1.0}) {
       if (size > 0.2 && best.optimum.status == "converged") break;
@@ -289,8 +291,10 @@ class GlmmModel {
     if (!parts_.prior.any()) separation_ = find_separation(*rows_, *family_, start_);
     if (parts_.dispersion.size() > 0) {
       start_log_phi_ = family_->start_dispersion(start_.eta.data());
+      const double alone = start_log_phi_;
       if (!data_.terms.empty()) start_log_phi_ = family_->shared_dispersion(start_log_phi_);
       set_start_parameters();
+      if (start_log_phi_ != alone) start_ = glm_start(*rows_, *family_, offset_, parts_.prior, 40);
     }
   }
   void set_start_parameters() {

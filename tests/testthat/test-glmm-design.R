@@ -226,7 +226,8 @@ test_that("starting values lead to the same optimum", {
 })
 
 test_that("a fit has the elements of its kind", {
-  fit <- quietly(glmm(s ~ x + (1 | g), d, nbinom2(), ziformula = ~1, dispformula = ~x))
+  fit <- quietly(glmm(s ~ x + (1 | g), d, nbinom2(), ziformula = ~1, dispformula = ~x,
+                      control = pp_control(check = FALSE)))
   expect_named(fit, c(
     "call", "formula", "family", "method", "nAGQ", "REML", "frame", "terms", "xlevels", "contrasts",
     "X", "column_names", "aliased", "y", "trials", "weights", "offset", "random", "dispersion",

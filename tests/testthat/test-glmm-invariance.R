@@ -208,3 +208,26 @@ test_that("families meet where one is a case of the other", {
   expect_equal(fixef(hurdle), fixef(positive), tolerance = 1e-5)
   expect_equal(unname(hurdle$zi$coefficients), -unname(coef(zeros)), tolerance = 1e-5)
 })
+
+test_that("the unit of the response does not matter to links that have one", {
+  set.seed(12)
+  u <- data.frame(g = gl(15, 12), x = rnorm(180))
+  mu <- exp(0.4 + 0.2 * u$x + rnorm(15, 0, 0.3)[u$g])
+  u$y <- stats::rgamma(180, 4, 4 / mu)
+  families <- list(
+    Gamma("inverse"), Gamma("identity"), inverse.gaussian("1/mu^2"), gaussian("inverse"),
+    t_family()
+  )
+  for (family in families) {
+    one <- quietly(glmm(y ~ x + (1 | g), u, family))
+    for (k in c(1e-6, 1e4)) {
+      u$scaled <- k * u$y
+      other <- quietly(glmm(scaled ~ x + (1 | g), u, family))
+      expect_identical(other$convergence$status, "converged")
+      expect_equal(other$criterion - 2 * 180 * log(k), one$criterion, tolerance = 1e-7)
+      unit <- switch(family$link, identity = k, inverse = 1 / k, "1/mu^2" = 1 / k^2)
+      expect_equal(fixef(other) / unit, fixef(one), tolerance = 1e-5)
+      expect_equal(sqrt(diag(vcov(other))) / unit, sqrt(diag(vcov(one))), tolerance = 1e-4)
+    }
+  }
+})

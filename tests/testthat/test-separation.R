@@ -111,3 +111,43 @@ test_that("the note is said at the fit, and by no other method", {
   expect_no_message(glmm(y ~ 1 + (1 | g), wide, binomial(), nAGQ = 25),
                     class = "partialpool_message_laplace")
 })
+
+test_that("separation is found by every probability link, near the edge too", {
+  set.seed(7)
+  s <- data.frame(f = factor(rep(c("a", "b"), 100)), z = rnorm(200), g = gl(20, 10))
+  s$y <- ifelse(s$f == "b", 1, rbinom(200, 1, plogis(s$z)))
+  for (link in c("logit", "probit", "cloglog", "cauchit")) {
+    fit <- NULL
+    expect_warning(
+      fit <- quietly(glmm(y ~ f + z + (1 | g), s, binomial(link))), "`fb` is infinite",
+      class = "partialpool_warning_separation"
+    )
+    expect_identical(unname(is.na(diag(vcov(fit)))), c(FALSE, TRUE, FALSE))
+  }
+  s$y <- as.numeric(s$z > 0)
+  expect_warning(quietly(glmm(y ~ z + (1 | g), s, binomial())), "Complete separation")
+})
+
+test_that("a zero inflation that is not there is named", {
+  set.seed(5)
+  p <- data.frame(g = gl(10, 20), y = rpois(200, 6) + 1)
+  expect_warning(
+    quietly(glmm(y ~ 1 + (1 | g), p, poisson(), ziformula = ~1)), "extra zero is zero",
+    class = "partialpool_warning_separation"
+  )
+})
+
+test_that("a dispersion at the limit of its family is named", {
+  set.seed(6)
+  p <- data.frame(g = gl(20, 20))
+  p$y <- rbinom(400, 12, 0.5)  # less spread than Poisson counts have
+  expect_message(glmm(y ~ 1 + (1 | g), p, "nbinom2"), "poisson\\(\\) fits as well")
+})
+
+test_that("quadrature of nothing is the model without random effects", {
+  set.seed(8)
+  p <- data.frame(x = rnorm(60))
+  p$y <- rbinom(60, 1, plogis(p$x))
+  fit <- glmm(y ~ x, p, binomial(), nAGQ = 9)
+  expect_equal(fixef(fit), coef(stats::glm(y ~ x, binomial(), p)), tolerance = 1e-6)
+})
