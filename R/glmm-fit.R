@@ -8,7 +8,8 @@ new_fit.pp_glmm_objective <- function(objective, optimum, control = pp_control()
   optimum <- name_effects(optimum, design$random)
   columns <- colnames(design$X)
   dispersion <- fitted_dispersion(design, optimum, model)
-  covariance <- fitted_covariance(optimum, design, dispersion)
+  inner <- objective$REML || model$method == "joint"
+  covariance <- fitted_covariance(optimum, design, dispersion, inner)
   fit <- list(
     call = call, formula = design$formula, family = design$family, method = model$method,
     nAGQ = model$nAGQ, REML = objective$REML,
@@ -111,14 +112,17 @@ fitted_sigma <- function(family, dispersion) {
 
 # The covariance of all parameters with names. NA for coefficients that run to infinity, and for
 # what penalised quasi-likelihood does not give: all but the fixed effects.
-fitted_covariance <- function(optimum, design, dispersion) {
+fitted_covariance <- function(optimum, design, dispersion, inner) {
   extra <- extra_names(design)
   if (is.null(design$dispersion) && !is.null(dispersion)) extra <- "disp.(Intercept)"
   names <- c(colnames(design$X), extra, unlist(lapply(design$random, natural_names)))
   v <- matrix(NA_real_, length(names), length(names), dimnames = list(names, names))
   given <- seq_len(nrow(optimum$vcov))
   v[given, given] <- optimum$vcov
+  v[is.nan(v)] <- NA_real_
   infinite <- optimum$separation$columns
+  # A mode that is looked for within the fixed effects does not exist then.
+  if (length(infinite) && inner) infinite <- seq_len(ncol(design$X))
   v[infinite, ] <- NA_real_
   v[, infinite] <- NA_real_
   v

@@ -23,7 +23,7 @@ inline std::unique_ptr<Remainder> make_remainder(const CrossProducts& a, const C
   const bool nested = NestedRemainder::applies(a, coupling);
   if (nested && (wanted == Storage::nested || wanted == Storage::automatic))
     return std::make_unique<NestedRemainder>(a, coupling);
-  const bool sparse_possible = q >= 200 && coupling.scatter_size() <= std::min(5e7, 0.5 * q * q);
+  const bool sparse_possible = q >= 64 && coupling.scatter_size() <= std::min(5e7, 0.5 * q * q);
   if (wanted == Storage::sparse || (wanted == Storage::automatic && sparse_possible)) {
     auto sparse = std::make_unique<SparseRemainder>(a, coupling);
     if (wanted == Storage::sparse || sparse->factor_size() < 0.2 * 0.5 * q * q) {

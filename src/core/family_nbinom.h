@@ -148,6 +148,8 @@ struct Nbinom1 {
 // The two given y > 0; mu is the mean before truncation. With t = -log f(0), log(1 - f(0)) is
 // log(t) - t + log((e^t - 1) / t).
 struct TruncatedNbinom2 : Nbinom2 {
+  // Moments of truncated counts say little about phi, and a wrong one leads to a plateau at mu = 0.
+  static double log_phi_from(double, double) { return 0.0; }
   static constexpr bool hurdle = true;
 
   template <class T>
@@ -175,6 +177,8 @@ struct TruncatedNbinom2 : Nbinom2 {
 };
 
 struct TruncatedNbinom1 : Nbinom1 {
+  // Moments of truncated counts say little about phi, and a wrong one leads to a plateau at mu = 0.
+  static double log_phi_from(double, double) { return 0.0; }
   static constexpr bool hurdle = true;
 
   template <class T>

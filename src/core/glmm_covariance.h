@@ -3,6 +3,8 @@
 
 #include <Eigen/Dense>
 #include <Eigen/Eigenvalues>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "glmm_model.h"
@@ -53,12 +55,17 @@ class GlmmCovariance {
 
     const Eigen::MatrixXd basis = moving_directions(data, model_.terms(), x_);
     const Eigen::MatrixXd on_basis = jacobian * basis;
-    Eigen::MatrixXd out = Eigen::MatrixXd::Zero(total, total), spread;
+    Eigen::MatrixXd out = Eigen::MatrixXd::Zero(total, total), spread, unknown;
     if (hessian_.size() > 0) {
-      spread = 2.0 * inverse(basis.transpose() * hessian_ * basis);
+      spread = 2.0 * inverse(basis.transpose() * hessian_ * basis, unknown);
       out = on_basis * spread * on_basis.transpose();
+      forget(on_basis, unknown, out);
+    } else if (m.size() > 0) {  // the search ended early
+      out.setConstant(std::numeric_limits<double>::quiet_NaN());
     }
     if (n_beta > 0 || p == 0) return out;
+    out.topRows(p).setZero();
+    out.leftCols(p).setZero();
     out.topLeftCorner(p, p) = conditional_beta();
     // Integrated out, beta moves with the other parameters.
     if (m.reml() && hessian_.size() > 0) {
@@ -93,8 +100,9 @@ class GlmmCovariance {
   static void extra(const ExtraPredictor& e, int at, int row, Eigen::MatrixXd& jacobian) {
     if (e.size() > 0) jacobian.block(row, at, e.size(), e.size()) = e.to_user();
   }
-  // On the directions that the data identify.
-  static Eigen::MatrixXd inverse(const Eigen::MatrixXd& h) {
+  // Inverse on the directions in which the criterion is curved; the others, one a column.
+  static Eigen::MatrixXd inverse(const Eigen::MatrixXd& h, Eigen::MatrixXd& others) {
+    others = Eigen::MatrixXd(h.rows(), 0);
     if (h.size() == 0) return h;
     const Eigen::VectorXd scale =
         h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
@@ -102,10 +110,30 @@ class GlmmCovariance {
                                                                scale.asDiagonal());
     Eigen::VectorXd inverted = eigen.eigenvalues();
     const double cut = 1e-9 * inverted.cwiseAbs().maxCoeff();
-    for (Eigen::Index i = 0; i < inverted.size(); ++i)
-      inverted[i] = inverted[i] > cut ? 1.0 / inverted[i] : 0.0;
     const Eigen::MatrixXd v = scale.asDiagonal() * eigen.eigenvectors();
+    for (Eigen::Index i = 0; i < inverted.size(); ++i) {
+      const bool known = inverted[i] > cut;
+      inverted[i] = known ? 1.0 / inverted[i] : 0.0;
+      if (known) continue;
+      others.conservativeResize(Eigen::NoChange, others.cols() + 1);
+      others.rightCols(1) = v.col(i);
+    }
     return v * inverted.asDiagonal() * v.transpose();
+  }
+
+  // No variance is known of a parameter that moves in a direction without curvature.
+  static void forget(const Eigen::MatrixXd& jacobian, const Eigen::MatrixXd& unknown,
+                     Eigen::MatrixXd& covariance) {
+    for (Eigen::Index k = 0; k < unknown.cols(); ++k) {
+      const Eigen::VectorXd moved = jacobian * unknown.col(k);
+      const Eigen::VectorXd size =
+          (jacobian.cwiseAbs() * unknown.col(k).cwiseAbs().maxCoeff()).rowwise().sum();
+      for (Eigen::Index i = 0; i < moved.size(); ++i) {
+        if (!(std::fabs(moved[i]) > 1e-3 * size[i]) || size[i] == 0.0) continue;
+        covariance.row(i).setConstant(std::numeric_limits<double>::quiet_NaN());
+        covariance.col(i).setConstant(std::numeric_limits<double>::quiet_NaN());
+      }
+    }
   }
 
   GlmmModel& model_;

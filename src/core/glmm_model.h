@@ -75,11 +75,11 @@ class GlmmModel {
 
   // Where the search begins: the model without random effects, and covariances of a usual size.
   // False: no parameters are known at which the response has a density.
-  bool start(Eigen::VectorXd& x, double size = 1.0) {
+  bool start(Eigen::VectorXd& x, double size = 1.0, double part = 0.5) {
     if (!start_.finite) return false;
     Marginal& m = *marginal_;
     x = Eigen::VectorXd::Zero(m.size());
-    x.head(m.n_theta()) = map().unit_start(0.5, size);
+    x.head(m.n_theta()) = map().unit_start(part, size);
     if (m.n_beta() > 0) x.segment(m.n_theta(), m.n_beta()) = start_.beta;
     if (parts_.dispersion.size() > 0)
       x.segment(m.dispersion_at(), parts_.dispersion.size()) =
@@ -115,13 +115,17 @@ class GlmmModel {
     if (data_.terms.empty() || separation_.found ||
         (!failed && best.optimum.null_sets.empty() && !correlated))
       return best;
-    for (const double size : {0.2, 3.0, 1.0}) {
-      if (size > 0.2 && best.optimum.status == "converged") break;
-      start(x, size);
-      if (size == 1.0) {  // the first start again, but for a plain dispersion
-        if (parts_.dispersion.size() == 0) break;
-        x.segment(marginal_->dispersion_at(), parts_.dispersion.size()).setZero();
-      }
+    struct Other {
+      double size, part;  // of the standard deviations; of the limits of correlations
+      bool plain;         // dispersion 1
+    };
+    for (const Other& o : {Other{0.2, 0.5, false}, Other{1.0, -0.5, false}, Other{1.0, 0.9, false},
+                           Other{3.0, 0.5, false}, Other{1.0, 0.5, true}}) {
+      if (o.part != 0.5 && !correlated) continue;
+      if (o.size > 1.0 && best.optimum.status == "converged") break;
+      if (o.plain && parts_.dispersion.size() == 0) break;
+      start(x, o.size, o.part);
+      if (o.plain) x.segment(marginal_->dispersion_at(), parts_.dispersion.size()).setZero();
       const MarginalOptimum other = MarginalSearch(*marginal_, control).run(x);
       const double gain = best.optimum.value - other.optimum.value;
       const bool finishes =
@@ -292,7 +296,9 @@ class GlmmModel {
     if (parts_.dispersion.size() > 0) {
       start_log_phi_ = family_->start_dispersion(start_.eta.data());
       const double alone = start_log_phi_;
-      if (!data_.terms.empty()) start_log_phi_ = family_->shared_dispersion(start_log_phi_);
+      // Random effects and extra zeros take their part of the spread.
+      if (!data_.terms.empty() || family_->has_zero_inflation())
+        start_log_phi_ = family_->shared_dispersion(start_log_phi_);
       set_start_parameters();
       if (start_log_phi_ != alone) start_ = glm_start(*rows_, *family_, offset_, parts_.prior, 40);
     }

@@ -78,7 +78,10 @@ inline Eigen::VectorXd leverages(const MixedRows& rows, BlockCholesky& factor,
     const Eigen::Index begin = rows.lead_start()[j], end = rows.lead_start()[j + 1];
     if (begin == end) continue;
     inverse.lead(j, lead);
-    jj.noalias() = lambda[0] * lead.jj * lambda[0].transpose();
+    if (p1 == 1)
+      jj = lambda[0](0, 0) * lambda[0](0, 0) * lead.jj;
+    else
+      jj.noalias() = lambda[0] * lead.jj * lambda[0].transpose();
     if (px > 0) xj.noalias() = 2.0 * lead.xj * lambda[0].transpose();
     Eigen::Index at = 0;
     for (int t = 1; t < terms; ++t) {

@@ -80,7 +80,7 @@ inline Eigen::MatrixXd difference_hessian(Marginal& f, const Eigen::VectorXd& x,
                                           const Eigen::VectorXd& g, const Eigen::VectorXd& beta,
                                           Eigen::MatrixXd& beta_by_x) {
   const Eigen::MatrixXd basis = f.directions(x);
-  const bool central = f.nu() * static_cast<double>(x.size()) < 5e4;
+  const bool central = f.nu() * static_cast<double>(x.size()) < 1e4;
   Eigen::MatrixXd h(x.size(), basis.cols());
   beta_by_x.resize(beta.size(), basis.cols());
   for (Eigen::Index i = 0; i < basis.cols(); ++i) {

@@ -84,7 +84,7 @@ class Pirls {
       if (!take(lambda, step, step_beta, mode, d) && !last) return fail("no descent");
       if (last) break;
     }
-    if (!weigh(lambda, mode.w)) return fail("the conditional mode is not a maximum");
+    if (!weigh(lambda, mode.w) || !curved()) return fail("the conditional mode is not a maximum");
     return true;
   }
 
@@ -103,14 +103,24 @@ class Pirls {
   static MixedRows::Blocks scaled(const std::vector<Eigen::MatrixXd>& lambda,
                                   const MixedRows::Blocks& u) {
     MixedRows::Blocks b;
-    for (std::size_t t = 0; t < u.size(); ++t) b.push_back(lambda[t] * u[t]);
+    for (std::size_t t = 0; t < u.size(); ++t) {
+      if (u[t].rows() == 1)
+        b.push_back(lambda[t](0, 0) * u[t]);
+      else
+        b.push_back(lambda[t] * u[t]);
+    }
     return b;
   }
   // Lambda'v by term.
   static MixedRows::Blocks scaled_back(const std::vector<Eigen::MatrixXd>& lambda,
                                        const MixedRows::Blocks& v) {
     MixedRows::Blocks b;
-    for (std::size_t t = 0; t < v.size(); ++t) b.push_back(lambda[t].transpose() * v[t]);
+    for (std::size_t t = 0; t < v.size(); ++t) {
+      if (v[t].rows() == 1)
+        b.push_back(lambda[t](0, 0) * v[t]);
+      else
+        b.push_back(lambda[t].transpose() * v[t]);
+    }
     return b;
   }
   // A and its factor for given weights.
@@ -128,6 +138,16 @@ class Pirls {
     double d = -2.0 * mode.log_density + mode.penalty();
     if (inner_beta_) d += prior_.penalty(mode.beta);
     return d;
+  }
+
+  // Where a density is not log-concave modes vanish in folds at which the curvature does too, and
+  // with it the Laplace approximation. (Without negative weights no pivot is below 1.)
+  bool curved() const {
+    if (a_.n_terms() == 0) return true;
+    for (Eigen::Index j = 0; j < a_.terms()[0].levels; ++j)
+      for (int k = 0; k < a_.terms()[0].p; ++k)
+        if (!(factor_.lead_factor(j)(k, k) > 0.03)) return false;
+    return true;
   }
 
   bool fail(const char* reason) {

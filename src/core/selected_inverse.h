@@ -37,6 +37,7 @@ class SelectedInverse {
   };
   void lead(Eigen::Index j, LeadBlocks& out) {
     const int p = a_.terms()[0].p;
+    if (p == 1 && px_ == 0) return lead_scalar(j, out);
     const auto fx = factor_.f(j).topRows(px_);
     const bool coupled = factor_.remainder() != nullptr;
     const Eigen::Index count = coupled ? static_cast<Eigen::Index>(factor_.coupling().count(j)) : 0;
@@ -87,6 +88,28 @@ class SelectedInverse {
   }
 
  private:
+  // One random effect a level and no beta, the usual case of a GLMM: Eigen's products would cost
+  // more than the arithmetic.
+  void lead_scalar(Eigen::Index j, LeadBlocks& out) {
+    const double inverse = 1.0 / factor_.lead_factor(j)(0, 0);
+    double sum = 1.0;
+    Eigen::Index count = 0;
+    if (factor_.remainder()) {
+      count = static_cast<Eigen::Index>(factor_.coupling().count(j));
+      const double* e = factor_.e(j).data();
+      out.rj.resize(count, 1);
+      factor_.remainder()->multiply(j, e, out.rj.data());
+      for (Eigen::Index i = 0; i < count; ++i) {
+        sum += e[i] * out.rj(i, 0);
+        out.rj(i, 0) *= -inverse;
+      }
+    }
+    out.rj.resize(count, 1);
+    out.xj.resize(0, 1);
+    out.jj.resize(1, 1);
+    out.jj(0, 0) = sum * inverse * inverse;
+  }
+
   Eigen::Block<const Eigen::MatrixXd, Eigen::Dynamic, Eigen::Dynamic, true> level_h(
       int t, Eigen::Index level) const {
     const int p = a_.terms()[t].p;
@@ -116,7 +139,10 @@ inline std::vector<Eigen::MatrixXd> inverse_products(BlockCholesky& factor,
   Eigen::MatrixXd scaled, product;
   for (Eigen::Index j = 0; j < lead.levels; ++j) {
     inverse.lead(j, s);
-    g[0].noalias() += a.diagonal(0, j) * (lambda[0] * s.jj);
+    if (p1 == 1)
+      g[0](0, 0) += a.diagonal(0, j)(0, 0) * lambda[0](0, 0) * s.jj(0, 0);
+    else
+      g[0].noalias() += a.diagonal(0, j) * (lambda[0] * s.jj);
     if (px > 0) g[0].noalias() += a.border(0).block(0, j * p1, px, p1).transpose() * s.xj;
     Eigen::Index at = 0;
     for (int t = 1; t < a.n_terms(); ++t) {
