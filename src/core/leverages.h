@@ -16,10 +16,13 @@ inline Eigen::VectorXd leverages(const MixedRows& rows, BlockCholesky& factor,
   const CrossProducts& a = factor.cross_products();
   const std::vector<Eigen::MatrixXd>& lambda = factor.lambda();
   const int terms = rows.n_terms(), px = inverse.columns_x();
-  Eigen::VectorXd h = Eigen::VectorXd::Zero(rows.n());
+  Eigen::VectorXd h = Eigen::VectorXd::Zero(rows.n()), product;
   if (px > 0) {
     const Eigen::MatrixXd xx = inverse.beta_beta();
-    for (Eigen::Index i = 0; i < rows.n(); ++i) h[i] = rows.x().col(i).dot(xx * rows.x().col(i));
+    for (Eigen::Index i = 0; i < rows.n(); ++i) {
+      product.noalias() = xx * rows.x().col(i);
+      h[i] = rows.x().col(i).dot(product);
+    }
   }
   if (terms == 0) return h;
 
@@ -46,9 +49,10 @@ inline Eigen::VectorXd leverages(const MixedRows& rows, BlockCholesky& factor,
         for (int c = 0; c < p; ++c)
           for (int r = 0; r < p; ++r) h[i] += z[r] * z[c] * d[c * p + r];
       }
-      if (px > 0)
-        h[i] += Eigen::Map<const Eigen::VectorXd>(z, p).dot(
-            Eigen::Map<const Eigen::MatrixXd>(beta.col(l).data(), p, px) * rows.x().col(i));
+      if (px == 0) continue;
+      product.noalias() =
+          Eigen::Map<const Eigen::MatrixXd>(beta.col(l).data(), p, px) * rows.x().col(i);
+      h[i] += Eigen::Map<const Eigen::VectorXd>(z, p).dot(product);
     }
     for (int s = 1; s < t; ++s) {
       const PairTable& cells = a.pair(s, t);
@@ -105,7 +109,10 @@ inline Eigen::VectorXd leverages(const MixedRows& rows, BlockCholesky& factor,
       double sum = 0.0;
       for (int c = 0; c < p1; ++c)
         for (int r = 0; r < p1; ++r) sum += z1[r] * z1[c] * jj(r, c);
-      if (px > 0) sum += rows.x().col(i).dot(xj * Eigen::Map<const Eigen::VectorXd>(z1, p1));
+      if (px > 0) {
+        product.noalias() = xj * Eigen::Map<const Eigen::VectorXd>(z1, p1);
+        sum += rows.x().col(i).dot(product);
+      }
       for (int t = 1; t < terms; ++t) {
         const std::size_t cell = rows.cell(0, t, i) - a.pair(0, t).begin(static_cast<int>(j));
         const int p = a.terms()[t].p;

@@ -164,6 +164,7 @@ class Quadrature {
       }
     }
     const CrossProducts& a = factor_.cross_products();
+    Eigen::VectorXd product;
     for (int j = 0; j < levels_; ++j) {
       const Eigen::MatrixXd m_bar =
           by_m(factor_.lead_factor(j), Eigen::Map<Eigen::MatrixXd>(t_bar.col(j).data(), p_, p_));
@@ -171,7 +172,8 @@ class Quadrature {
       const Eigen::MatrixXd middle = lambda * m_bar * lambda.transpose();
       for (Eigen::Index i = rows_.lead_start()[j]; i < rows_.lead_start()[j + 1]; ++i) {
         const Eigen::Map<const Eigen::VectorXd> z(rows_.z(0, i), p_);
-        out.h[i] = z.dot(middle * z);
+        product.noalias() = middle * z;
+        out.h[i] = z.dot(product);
       }
     }
   }
