@@ -13,10 +13,6 @@ glmm_optimise <- function(engine, start, tolerance, max_iterations, progress) {
     .Call(`_partialpool_glmm_optimise`, engine, start, tolerance, max_iterations, progress)
 }
 
-glmm_estimates <- function(engine, par) {
-    .Call(`_partialpool_glmm_estimates`, engine, par)
-}
-
 glmm_value <- function(engine, par) {
     .Call(`_partialpool_glmm_value`, engine, par)
 }

@@ -80,10 +80,12 @@ convergence_of <- function(optimum, random) {
 report_convergence <- function(fit) {
   report_optimum(fit)
   report_undetermined(fit)
-  if (fit$convergence$singular) {
-    what <- describe_components(fit$convergence$components)
-    inform_plainly("singular", paste0("Singular fit: ", what, "."))
-  }
+  report_singular(fit)
+}
+
+report_singular <- function(fit) {
+  note <- singular_note(fit)
+  if (!is.null(note)) inform_plainly("singular", paste0(note, "."))
 }
 
 report_optimum <- function(fit) {

@@ -291,15 +291,6 @@ response_cdf_below <- function(family, y, p, lower = TRUE) {
   if (lower) value - atom else value + atom
 }
 
-response_log_density <- function(family, y, p) {
-  if (all(p$zero == 0)) {
-    return(family$log_density(y, p))
-  }
-  own <- log1p(-p$zero) + family$log_density(y, p)
-  # Neither a gamma nor a beta density at zero counts beside a probability.
-  ifelse(y == 0, log(p$zero + ifelse(is.finite(own), exp(own), 0)), own)
-}
-
 # Twice the distance of the log density from its largest value over mu, the other parameters held;
 # times phi in families with a variance proportional to it, as the deviance of stats::glm().
 # `above`: does that mu lie above the one fitted?

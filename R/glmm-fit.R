@@ -135,7 +135,6 @@ glmm_convergence_of <- function(optimum, design) {
     separation$columns <- colnames(design$X)[separation$columns]
   }
   convergence["separation"] <- list(separation)
-  convergence["suspect"] <- list(optimum$suspect)
   convergence
 }
 

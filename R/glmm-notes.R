@@ -6,12 +6,8 @@ report_glmm <- function(fit) {
   report_separation(fit)
   report_inflation_limit(fit)
   report_dispersion_limit(fit)
-  report_undetermined(fit)
   homogeneous <- report_homogeneous_groups(fit)
-  if (fit$convergence$singular) {
-    what <- describe_components(fit$convergence$components)
-    inform_plainly("singular", paste0("Singular fit: ", what, "."))
-  }
+  report_singular(fit)
   if (!homogeneous) report_laplace(fit)
 }
 

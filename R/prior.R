@@ -42,14 +42,9 @@ normal_prior <- function(sd = 2.5, mean = 0, intercept = Inf) {
 #' @rdname normal_prior
 #' @export
 print.pp_prior <- function(x, ...) {
-  one <- function(values) {
-    names <- names(values)
-    labels <- if (is.null(names)) "" else ifelse(nzchar(names), paste0(names, " = "), "")
-    paste0(labels, vapply(values, format, ""), collapse = ", ")
-  }
   cat("Normal prior on the fixed effects\n")
-  cat("  sd ", one(x$sd), "; mean ", one(x$mean), "; sd of the intercept ", format(x$intercept),
-      "\n", sep = "")
+  cat("  sd ", named_values(x$sd), "; mean ", named_values(x$mean), "; sd of the intercept ",
+      format(x$intercept), "\n", sep = "")
   invisible(x)
 }
 

@@ -46,17 +46,6 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// glmm_estimates
-Rcpp::List glmm_estimates(SEXP engine, Rcpp::NumericVector par);
-RcppExport SEXP _partialpool_glmm_estimates(SEXP engineSEXP, SEXP parSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type par(parSEXP);
-    rcpp_result_gen = Rcpp::wrap(glmm_estimates(engine, par));
-    return rcpp_result_gen;
-END_RCPP
-}
 // glmm_value
 double glmm_value(SEXP engine, Rcpp::NumericVector par);
 RcppExport SEXP _partialpool_glmm_value(SEXP engineSEXP, SEXP parSEXP) {
@@ -334,7 +323,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_glmm_create", (DL_FUNC) &_partialpool_glmm_create, 2},
     {"_partialpool_glmm_rank", (DL_FUNC) &_partialpool_glmm_rank, 1},
     {"_partialpool_glmm_optimise", (DL_FUNC) &_partialpool_glmm_optimise, 5},
-    {"_partialpool_glmm_estimates", (DL_FUNC) &_partialpool_glmm_estimates, 2},
     {"_partialpool_glmm_value", (DL_FUNC) &_partialpool_glmm_value, 2},
     {"_partialpool_glmm_gradient", (DL_FUNC) &_partialpool_glmm_gradient, 2},
     {"_partialpool_glmm_conditional", (DL_FUNC) &_partialpool_glmm_conditional, 3},

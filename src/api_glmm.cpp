@@ -168,14 +168,6 @@ Rcpp::List glmm_optimise(SEXP engine, Rcpp::Nullable<Rcpp::NumericVector> start,
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List glmm_estimates(SEXP engine, Rcpp::NumericVector par) {
-  pp::GlmmModel& model = *GlmmPtr(engine)->model;
-  const double value = model.value(as_vector(par));
-  if (!std::isfinite(value)) return Rcpp::List::create(Rcpp::Named("criterion") = value);
-  return glmm_estimate_list(model, model.marginal().x(), value);
-}
-
-// [[Rcpp::export(rng = false)]]
 double glmm_value(SEXP engine, Rcpp::NumericVector par) {
   return GlmmPtr(engine)->model->value(as_vector(par));
 }
@@ -213,7 +205,11 @@ Rcpp::List glmm_pql(Rcpp::List rows, Rcpp::List model, bool REML, bool fixed_dis
   const std::unique_ptr<pp::Family> family =
       pp::make_family(spec.family, spec.link, response, false);
   if (!family) Rcpp::stop("unknown family or link");
-  pp::GlmmModel whole(glmm_rows(rows), spec);  // for its start
+  // Separation is one of the model without random effects.
+  pp::GlmmRows fixed = glmm_rows(rows);
+  fixed.data.terms.clear();
+  fixed.data.factors.clear();
+  const pp::GlmmModel alone(std::move(fixed), spec);
   pp::Pql pql(input.data, *family, input.offset, REML, fixed_dispersion);
   pp::Pql::Result found = pql.fit(newton_control(tolerance, 100, progress, 0.0), max_iterations);
   const bool failed = !found.model || found.status == "not finite" || found.status == "no variance";
@@ -248,6 +244,6 @@ Rcpp::List glmm_pql(Rcpp::List rows, Rcpp::List model, bool REML, bool fixed_dis
       Rcpp::Named("b") = random_list(lmm.modes(), true),
       Rcpp::Named("vcov") = wrap_matrix(sigma * sigma * lmm.vcov_unscaled()),
       Rcpp::Named("storage") = std::string(lmm.factor().storage()),
-      Rcpp::Named("separation") = separation_list(whole.separation(), whole.standard()),
+      Rcpp::Named("separation") = separation_list(alone.separation(), alone.standard()),
       Rcpp::Named("convergence") = convergence);
 }

@@ -6,6 +6,7 @@
 
 #include "selected_inverse.h"
 #include "terms.h"
+#include "theta_map.h"
 
 namespace partialpool {
 
@@ -15,15 +16,16 @@ namespace partialpool {
 template <class Model>
 std::vector<Eigen::MatrixXd> conditional_covariance(Model& model, bool beta_known) {
   BlockCholesky& factor = model.factor();
+  const ThetaMap map = model.map();
   SelectedInverse inverse(factor, !beta_known);
   std::vector<Eigen::MatrixXd> out(model.data().terms.size());
   SelectedInverse::LeadBlocks lead;
   Eigen::MatrixXd block;
   for (std::size_t t = 0; t < model.terms().size(); ++t) {
     const Term& term = model.terms()[t];
-    model.for_each_member(t, [&](int user, int, int p) { out[user].resize(p * p, term.levels); });
+    map.for_each_member(t, [&](int user, int, int p) { out[user].resize(p * p, term.levels); });
     for (int level = 0; level < term.levels; ++level) {
-      const int internal = model.internal_level(t, level);
+      const int internal = map.internal_level(t, level);
       if (t == 0) {
         inverse.lead(internal, lead);
         block = lead.jj;
@@ -31,9 +33,8 @@ std::vector<Eigen::MatrixXd> conditional_covariance(Model& model, bool beta_know
         inverse.diagonal_block(static_cast<int>(t), internal, block);
       }
       block = factor.lambda()[t] * block * factor.lambda()[t].transpose();
-      model.for_each_member(t, [&](int user, int start, int p) {
-        const Eigen::MatrixXd half = model.to_user(user, block.block(start, start, p, p));
-        const Eigen::MatrixXd full = model.to_user(user, half.transpose());
+      map.for_each_member(t, [&](int user, int start, int p) {
+        const Eigen::MatrixXd full = map.sigma_to_user(user, block.block(start, start, p, p));
         out[user].col(level) = Eigen::Map<const Eigen::VectorXd>(full.data(), p * p);
       });
     }
@@ -52,25 +53,26 @@ struct PredictionRows {
 template <class Model>
 Eigen::VectorXd prediction_variance(Model& model, const PredictionRows& rows) {
   BlockCholesky& factor = model.factor();
+  const ThetaMap map = model.map();
   const CrossProducts& a = factor.cross_products();
   const Coupling& coupling = factor.coupling();
   const int px = a.p_x();
   const Eigen::Index m = rows.x.rows(), batch = 256;
-  const Eigen::MatrixXd map = model.standard().beta_map();
+  const Eigen::MatrixXd beta_map = model.standard().beta_map();
   Eigen::VectorXd out = Eigen::VectorXd::Zero(m);
   for (Eigen::Index first = 0; first < m; first += batch) {
     const Eigen::Index count = std::min(batch, m - first);
-    Eigen::MatrixXd fixed = map.transpose() * rows.x.middleRows(first, count).transpose();
+    Eigen::MatrixXd fixed = beta_map.transpose() * rows.x.middleRows(first, count).transpose();
     Eigen::MatrixXd trailing = Eigen::MatrixXd::Zero(coupling.q, count);
     for (Eigen::Index i = 0; i < count; ++i)
       for (std::size_t t = 0; t < model.terms().size(); ++t) {
         const Term& term = model.terms()[t];
         Eigen::VectorXd z = Eigen::VectorXd::Zero(term.p);
         int internal = -1;
-        model.for_each_member(t, [&](int user, int start, int p) {
+        map.for_each_member(t, [&](int user, int start, int p) {
           const int level = rows.level[user][first + i];
           if (level < 0) return;
-          internal = model.internal_level(t, level);
+          internal = map.internal_level(t, level);
           const Eigen::MatrixXd& c = model.standard().z_factor(user);
           z.segment(start, p) =
               c.triangularView<Eigen::Lower>().solve(rows.z[user].row(first + i).transpose());

@@ -19,7 +19,7 @@ inline std::unique_ptr<Family> make_row_family(Link link, const ResponseRows& ro
 }
 
 inline std::unique_ptr<Family> family_named(const std::string& name, const std::string& link,
-                                           const ResponseRows& rows, bool zero_inflated) {
+                                            const ResponseRows& rows, bool zero_inflated) {
   const Link by = parse_link(link);
   if (!zero_inflated) {
     if (name == "binomial" && by == Link::logit)

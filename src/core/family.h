@@ -51,6 +51,8 @@ class Family {
   virtual void expected_weights(const double* eta, double* w) const = 0;
   // Inverse link, and starting values of eta from the response alone (as glm() starts).
   virtual void mean(const double* eta, double* mu) const = 0;
+  // Does eta have the unit of the response, or a power of it?
+  virtual bool eta_has_unit() const = 0;
   virtual void start_eta(double* eta) const = 0;
   // A rough estimate of log phi and of the shape for given eta, to start from.
   virtual double start_dispersion(const double* eta) const {

@@ -141,6 +141,7 @@ class RowFamily : public Family {
     for (Eigen::Index i = 0; i < n_; ++i) mu[i] = Mean<double>{link_, D::kind, eta[i]}.mu();
   }
 
+  bool eta_has_unit() const override { return link_has_unit(link_); }
   void start_eta(double* eta) const override {
     // Zeros of a hurdle tell nothing of the mean.
     double sum = 0.0, total = 0.0;

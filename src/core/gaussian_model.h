@@ -103,7 +103,7 @@ class GaussianModel {
     for_each_row_block([&](const RowBlock& block) {
       Eigen::VectorXd e = block.xy.col(p) - block.xy.leftCols(p) * s.beta;
       for (std::size_t t = 0; t < terms_.size(); ++t)
-        for_each_member(t, [&](int user, int start, int size) {
+        map().for_each_member(t, [&](int user, int start, int size) {
           for (Eigen::Index i = 0; i < block.rows; ++i) {
             const int level = data_.factors[terms_[t].factor].level(block.first + i);
             e[i] -= block.z[user].row(i).dot(b[t].col(level).segment(start, size));
@@ -138,14 +138,10 @@ class GaussianModel {
   // Conditional modes b of each user term, p x J, levels in the user's order.
   std::vector<Eigen::MatrixXd> modes() {
     const Solution& s = profiled_->solution();
-    std::vector<Eigen::MatrixXd> out(data_.terms.size());
-    for (std::size_t t = 0; t < terms_.size(); ++t) {
-      const Eigen::MatrixXd b = standard_->scale() * (profiled_->factor().lambda()[t] * s.u[t]);
-      for_each_member(t, [&](int user, int start, int p) {
-        out[user] = user_order(t, to_user(user, b.middleRows(start, p)));
-      });
-    }
-    return out;
+    std::vector<Eigen::MatrixXd> b;
+    for (std::size_t t = 0; t < terms_.size(); ++t)
+      b.push_back(standard_->scale() * (profiled_->factor().lambda()[t] * s.u[t]));
+    return map().modes_to_user(b);
   }
 
   // A new response on the same rows, X, weights and offset.
@@ -156,31 +152,7 @@ class GaussianModel {
     for_each_row_block([&](const RowBlock& b) { a_->add_response(b, data_.factors); });
   }
 
-  // Calls f(user term, first column, columns) for the user terms of one amalgamated term.
-  template <class F>
-  void for_each_member(std::size_t t, F&& f) const {
-    for (std::size_t k = 0; k < terms_[t].members.size(); ++k) {
-      const int user = terms_[t].members[k];
-      f(user, terms_[t].starts[k], data_.terms[user].size());
-    }
-  }
-  // b = C^-T b~ for the columns of a user term.
-  Eigen::MatrixXd to_user(int user, const Eigen::MatrixXd& standard) const {
-    return standard_->z_factor(user).transpose().triangularView<Eigen::Upper>().solve(standard);
-  }
-  int internal_level(std::size_t t, int user_level) const {
-    const GroupingFactor& factor = data_.factors[terms_[t].factor];
-    return factor.rank.empty() ? user_level : factor.rank[user_level];
-  }
-
  private:
-  Eigen::MatrixXd user_order(std::size_t t, const Eigen::MatrixXd& internal) const {
-    if (data_.factors[terms_[t].factor].rank.empty()) return internal;
-    Eigen::MatrixXd out(internal.rows(), internal.cols());
-    for (int j = 0; j < internal.cols(); ++j) out.col(j) = internal.col(internal_level(t, j));
-    return out;
-  }
-
   template <class F>
   void for_each_row_block(F&& f) const {
     RowBlock block;

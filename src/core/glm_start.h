@@ -17,7 +17,6 @@ struct GlmStart {
   Eigen::VectorXd eta;        // offset included
   Eigen::VectorXd direction;  // last step; points to infinity where beta runs there
   bool finite = false;        // the density of every row exists
-  bool settled = false;
 };
 
 namespace glm {
@@ -81,18 +80,12 @@ inline GlmStart glm_start(const MixedRows& rows, const Family& family,
     value = evaluate(out.beta, out.eta);
   }
   out.finite = std::isfinite(value);
-  if (!out.finite || p == 0) {
-    out.settled = out.finite;
-    return out;
-  }
+  if (!out.finite || p == 0) return out;
   Eigen::VectorXd step, eta;
   for (int it = 0; it < iterations; ++it) {
     double decrement = 0.0;
     if (!glm::scoring_step(rows, family, prior, out.eta, s, w, out.beta, step, decrement)) break;
-    if (decrement < 1e-10) {
-      out.settled = true;
-      break;
-    }
+    if (decrement < 1e-10) break;
     double alpha = 1.0;
     bool taken = false;
     for (int halving = 0; halving < 30 && !taken; ++halving, alpha *= 0.5) {

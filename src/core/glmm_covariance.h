@@ -2,13 +2,13 @@
 #define PARTIALPOOL_GLMM_COVARIANCE_H
 
 #include <Eigen/Dense>
-#include <Eigen/Eigenvalues>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "glmm_model.h"
 #include "moving_directions.h"
+#include "natural.h"
 
 namespace partialpool {
 
@@ -29,8 +29,8 @@ class GlmmCovariance {
     const int p = model_.standard().columns(), k = m.n_theta(), n_beta = m.n_beta();
     const int rest = m.size() - k - n_beta;
     const ModelData& data = model_.data();
-    std::vector<int> first(1, p + rest);
-    for (const UserTerm& t : data.terms) first.push_back(first.back() + natural_size(t.block));
+    const ThetaMap map = model_.map();
+    const std::vector<int> first = natural_starts(data.terms, p + rest);
     const int total = first.back();
 
     Eigen::MatrixXd jacobian = Eigen::MatrixXd::Zero(total, m.size());
@@ -38,13 +38,9 @@ class GlmmCovariance {
       std::size_t member = 0;
       for_each_block(data, term, [&](const CovarianceBlock& b, int at, int) {
         const int user = term.members[member++];
-        const std::vector<Eigen::MatrixXd> directions = b.directions(x_.data() + at);
-        const Eigen::MatrixXd map = b.direction_jacobian(x_.data() + at);
-        for (int i = 0; i < b.n_parameters(); ++i) {
-          Eigen::MatrixXd d = Eigen::MatrixXd::Zero(b.size(), b.size());
-          for (std::size_t e = 0; e < directions.size(); ++e) d += map(e, i) * directions[e];
-          put(jacobian, first[user], at + i, b, user_sigma(user, d));
-        }
+        const std::vector<Eigen::MatrixXd> by_x = sigma_derivatives(b, x_.data() + at);
+        for (int i = 0; i < b.n_parameters(); ++i)
+          put_natural(jacobian, first[user], at + i, b, map.sigma_to_user(user, by_x[i]));
       });
     }
     if (n_beta > 0) jacobian.block(0, k, p, p) = model_.standard().beta_map();
@@ -57,7 +53,7 @@ class GlmmCovariance {
     const Eigen::MatrixXd on_basis = jacobian * basis;
     Eigen::MatrixXd out = Eigen::MatrixXd::Zero(total, total), spread, unknown;
     if (hessian_.size() > 0) {
-      spread = 2.0 * inverse(basis.transpose() * hessian_ * basis, unknown);
+      spread = 2.0 * curved_inverse(basis.transpose() * hessian_ * basis, &unknown);
       out = on_basis * spread * on_basis.transpose();
       forget(on_basis, unknown, out);
     } else if (m.size() > 0) {  // the search ended early
@@ -74,9 +70,6 @@ class GlmmCovariance {
     }
     return out;
   }
-  static int natural_size(const CovarianceBlock& b) {
-    return b.structure() == Structure::diagonal ? b.size() : b.size() * (b.size() + 1) / 2;
-  }
 
  private:
   // (X'V^-1 X)^-1 at the mode.
@@ -88,39 +81,9 @@ class GlmmCovariance {
             Eigen::MatrixXd(model_.standard().beta_map().transpose()));
     return root.transpose() * root;
   }
-  Eigen::MatrixXd user_sigma(int user, const Eigen::MatrixXd& standard) const {
-    return model_.to_user(user, model_.to_user(user, standard).transpose());
-  }
-  static void put(Eigen::MatrixXd& jacobian, int row, int column, const CovarianceBlock& b,
-                  const Eigen::MatrixXd& sigma) {
-    for (int c = 0; c < b.size(); ++c)
-      for (int r = c; r < (b.structure() == Structure::diagonal ? c + 1 : b.size()); ++r)
-        jacobian(row++, column) = sigma(r, c);
-  }
   static void extra(const ExtraPredictor& e, int at, int row, Eigen::MatrixXd& jacobian) {
     if (e.size() > 0) jacobian.block(row, at, e.size(), e.size()) = e.to_user();
   }
-  // Inverse on the directions in which the criterion is curved; the others, one a column.
-  static Eigen::MatrixXd inverse(const Eigen::MatrixXd& h, Eigen::MatrixXd& others) {
-    others = Eigen::MatrixXd(h.rows(), 0);
-    if (h.size() == 0) return h;
-    const Eigen::VectorXd scale =
-        h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(scale.asDiagonal() * h *
-                                                               scale.asDiagonal());
-    Eigen::VectorXd inverted = eigen.eigenvalues();
-    const double cut = 1e-9 * inverted.cwiseAbs().maxCoeff();
-    const Eigen::MatrixXd v = scale.asDiagonal() * eigen.eigenvectors();
-    for (Eigen::Index i = 0; i < inverted.size(); ++i) {
-      const bool known = inverted[i] > cut;
-      inverted[i] = known ? 1.0 / inverted[i] : 0.0;
-      if (known) continue;
-      others.conservativeResize(Eigen::NoChange, others.cols() + 1);
-      others.rightCols(1) = v.col(i);
-    }
-    return v * inverted.asDiagonal() * v.transpose();
-  }
-
   // No variance is known of a parameter that moves in a direction without curvature.
   static void forget(const Eigen::MatrixXd& jacobian, const Eigen::MatrixXd& unknown,
                      Eigen::MatrixXd& covariance) {

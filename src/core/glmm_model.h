@@ -51,7 +51,7 @@ class GlmmModel {
     take_rows(input);
     set_prior();
     find_start();
-    if (!unit_free(spec_.link)) set_unit();
+    if (family_->eta_has_unit()) set_unit();
     a_ = std::make_unique<CrossProducts>(terms_, 0, false);
     rows_->build_pattern(*a_);
     if (terms_.empty()) spec_.integral.nodes = 1;  // nothing to integrate
@@ -71,7 +71,6 @@ class GlmmModel {
   BlockCholesky& factor() { return marginal_->factor(); }
   ThetaMap map() const { return ThetaMap(data_, terms_, *standard_); }
   bool ready() const { return marginal_ != nullptr; }
-  bool beta_is_parameter() const { return marginal_->n_beta() > 0; }
 
   // Where the search begins: the model without random effects, and covariances of a usual size.
   // False: no parameters are known at which the response has a density.
@@ -154,11 +153,10 @@ class GlmmModel {
     if (parts_.estimate_shape) x[m.shape_at()] = par[m.shape_at() - shift];
     return x;
   }
-  int n_par() const { return marginal_->size() - marginal_->n_theta() + map().n_theta(); }
 
   double value(const Eigen::VectorXd& par) {
-    Eigen::VectorXd x;
-    if (!start(x)) return std::numeric_limits<double>::infinity();
+    if (!start_.finite) return std::numeric_limits<double>::infinity();
+    marginal_->start_cold(start_.beta);
     return criterion(parameters(par));
   }
   Eigen::VectorXd gradient(const Eigen::VectorXd& par) {
@@ -201,33 +199,7 @@ class GlmmModel {
   }
   // Conditional modes b of each user term, p x J, levels in the user's order.
   std::vector<Eigen::MatrixXd> modes() {
-    std::vector<Eigen::MatrixXd> out(data_.terms.size());
-    for (std::size_t t = 0; t < terms_.size(); ++t) {
-      const Eigen::MatrixXd b = factor().lambda()[t] * marginal_->mode().u[t];
-      for_each_member(t, [&](int user, int start, int p) {
-        const Eigen::MatrixXd part = to_user(user, b.middleRows(start, p));
-        out[user].resize(p, part.cols());
-        for (int j = 0; j < part.cols(); ++j) out[user].col(j) = part.col(internal_level(t, j));
-      });
-    }
-    return out;
-  }
-
-  // Calls f(user term, first column, columns) for the user terms of one amalgamated term.
-  template <class F>
-  void for_each_member(std::size_t t, F&& f) const {
-    for (std::size_t k = 0; k < terms_[t].members.size(); ++k) {
-      const int user = terms_[t].members[k];
-      f(user, terms_[t].starts[k], data_.terms[user].size());
-    }
-  }
-  // b = C^-T b~ for the columns of a user term.
-  Eigen::MatrixXd to_user(int user, const Eigen::MatrixXd& standard) const {
-    return standard_->z_factor(user).transpose().triangularView<Eigen::Upper>().solve(standard);
-  }
-  int internal_level(std::size_t t, int user_level) const {
-    const GroupingFactor& factor = data_.factors[terms_[t].factor];
-    return factor.rank.empty() ? user_level : factor.rank[user_level];
+    return map().modes_to_user(Pirls::scaled(factor().lambda(), marginal_->mode().u));
   }
 
  private:
@@ -311,11 +283,6 @@ class GlmmModel {
         start_shape_);
   }
 
-  // Links whose eta has no unit; with the others it has that of the response, or a power of it.
-  static bool unit_free(const std::string& link) {
-    return link == "log" || link == "logit" || link == "probit" || link == "cloglog" ||
-           link == "cauchit";
-  }
   // Puts eta in units of what one row says about it: steps and thresholds mean the same whatever
   // the unit of the response.
   void set_unit() {

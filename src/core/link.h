@@ -71,6 +71,12 @@ inline bool link_feasible(Link link, MeanKind kind, double eta) {
   return link != Link::sqrt || eta > 0.0;
 }
 
+// Whether a change of the response's unit changes the unit of eta (and does not only shift it).
+inline bool link_has_unit(Link link) {
+  return link == Link::identity || link == Link::sqrt || link == Link::inverse ||
+         link == Link::inverse_square;
+}
+
 // The sign of dmu/deta.
 inline int link_direction(Link link) {
   return link == Link::inverse || link == Link::inverse_square ? -1 : 1;

@@ -104,8 +104,7 @@ class Marginal {
   void accept() {
     warm_.u = mode_.u;
     warm_.beta = mode_.beta;
-    const double d = -2.0 * mode_.log_density + mode_.penalty() +
-                     (choice_.inner_beta ? parts_.prior.penalty(mode_.beta) : 0.0);
+    const double d = pirls_.penalised(mode_);
     pirls_.cold_start_above(d + 20.0 + 0.05 * std::fabs(d));
   }
 
@@ -121,8 +120,8 @@ class Marginal {
     else
       laplace_parts(w, parts);
 
-    // The way of the modes: c by W, a = (their system)^-1 (direct part + by W), q = Z Lambda a + X
-    // a.
+    // The way of the modes: c by W, a = (their system)^-1 (direct part + by W), and
+    // q = Z Lambda a + X a.
     const Eigen::VectorXd c = parts.h.cwiseProduct(derivatives_.w_eta);
     const MixedRows::Blocks zc = rows_.z_transposed(c);
     MixedRows::Blocks a = Pirls::scaled_back(lambda, zc);
@@ -162,10 +161,7 @@ class Marginal {
 
   Eigen::VectorXd gradient(const std::vector<Eigen::MatrixXd>& g) const {
     Eigen::VectorXd out(size());
-    for (int t = 0; t < a_.n_terms(); ++t)
-      for_each_block(data_, a_.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
-        b.gradient(x_.data() + at, g[t].block(start, start, b.size(), b.size()), out.data() + at);
-      });
+    for (int t = 0; t < a_.n_terms(); ++t) put_gradient(data_, a_.terms()[t], x_, g[t], out);
     out.tail(rest_.size()) = rest_;
     if (triangular_.size() > 0) return triangular_ * (triangular_.transpose() * out);
     return out;
@@ -209,10 +205,7 @@ class Marginal {
       h.row(i) = (gradient(lambda_gradient()) - at_x).transpose() / 1e-4;
       h.col(i).head(k) = h.row(i).head(k).transpose();
     }
-    if (size() > k) {
-      value(x);
-      lambda_gradient();
-    }
+    if (size() > k) value(x);
     if (triangular_.size() > 0)
       h = (triangular_ * (triangular_.transpose() * h * triangular_) * triangular_.transpose())
               .eval();

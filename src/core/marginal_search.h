@@ -153,6 +153,7 @@ class MarginalSearch {
  private:
   MarginalOptimum end(const char* status) {
     out_.status = status;
+    if (out_.status != "converged" && std::isfinite(out_.value)) f_.value(out_.x);
     result_.optimum = out_;
     return result_;
   }

@@ -70,7 +70,6 @@ class MixedRows {
   // First row of each leading level, and the end.
   const std::vector<Eigen::Index>& lead_start() const { return lead_start_; }
   int level(int t, Eigen::Index i) const { return terms_[t].level[i]; }
-  bool constant(int t) const { return terms_[t].constant; }
   // z of a row, p_t numbers.
   const double* z(int t, Eigen::Index i) const {
     static const double one = 1.0;

@@ -91,6 +91,12 @@ class Pirls {
   const std::string& reason() const { return reason_; }
   // Modes at which the penalised deviance is above this are given up for u = 0.
   void cold_start_above(double d) { cold_start_above_ = d; }
+  // Minus twice the penalised log density.
+  double penalised(const Mode& mode) const {
+    double d = -2.0 * mode.log_density + mode.penalty();
+    if (inner_beta_) d += prior_.penalty(mode.beta);
+    return d;
+  }
   double deviance(Mode& mode) const {
     mode.log_density = family_.score(mode.eta.data(), mode.s.data(), mode.w.data());
     return penalised(mode);
@@ -133,12 +139,6 @@ class Pirls {
  private:
   static constexpr int max_iterations = 200;
   static constexpr double tolerance = 1e-8;  // of the decrement before the last step
-
-  double penalised(const Mode& mode) const {
-    double d = -2.0 * mode.log_density + mode.penalty();
-    if (inner_beta_) d += prior_.penalty(mode.beta);
-    return d;
-  }
 
   // Where a density is not log-concave modes vanish in folds at which the curvature does too, and
   // with it the Laplace approximation. (Without negative weights no pivot is below 1.)

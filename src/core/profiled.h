@@ -51,10 +51,7 @@ class Profiled {
 
   Eigen::VectorXd gradient(const std::vector<Eigen::MatrixXd>& g) const {
     Eigen::VectorXd out(x_.size());
-    for (int t = 0; t < a_.n_terms(); ++t)
-      for_each_block(data_, a_.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
-        b.gradient(x_.data() + at, g[t].block(start, start, b.size(), b.size()), out.data() + at);
-      });
+    for (int t = 0; t < a_.n_terms(); ++t) put_gradient(data_, a_.terms()[t], x_, g[t], out);
     return out;
   }
 

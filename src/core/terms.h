@@ -60,6 +60,14 @@ void for_each_block(const ModelData& data, const Term& term, F&& f) {
   }
 }
 
+// Writes the derivative by the optimiser's parameters of one term, from that by its Lambda (full).
+inline void put_gradient(const ModelData& data, const Term& term, const Eigen::VectorXd& x,
+                         const Eigen::MatrixXd& by_lambda, Eigen::VectorXd& out) {
+  for_each_block(data, term, [&](const CovarianceBlock& b, int at, int start) {
+    b.gradient(x.data() + at, by_lambda.block(start, start, b.size(), b.size()), out.data() + at);
+  });
+}
+
 inline int n_parameters(const ModelData& data) {
   int k = 0;
   for (const UserTerm& t : data.terms) k += t.block.n_parameters();

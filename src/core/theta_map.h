@@ -10,8 +10,9 @@
 
 namespace partialpool {
 
-// The way between theta, the covariance parameters in the user's coordinates, and the optimiser's
-// parameters x, which come first in its vector.
+// The way between the user's coordinates of the random effects and the standardised ones: theta and
+// the optimiser's parameters x, which come first in its vector; user terms and the terms of the
+// computation; levels as given and as sorted.
 class ThetaMap {
  public:
   ThetaMap(const ModelData& data, const std::vector<Term>& terms, const Standardisation& standard)
@@ -24,6 +25,38 @@ class ThetaMap {
   }
 
   const Eigen::MatrixXd& z_factor(int user) const { return standard_.z_factor(user); }
+
+  // Calls f(user term, first column, columns) for the user terms of one amalgamated term.
+  template <class F>
+  void for_each_member(std::size_t t, F&& f) const {
+    for (std::size_t k = 0; k < terms_[t].members.size(); ++k) {
+      const int user = terms_[t].members[k];
+      f(user, terms_[t].starts[k], data_.terms[user].size());
+    }
+  }
+  // b = C^-T b~ for the columns of a user term.
+  Eigen::MatrixXd to_user(int user, const Eigen::MatrixXd& standard) const {
+    return standard_.z_factor(user).transpose().triangularView<Eigen::Upper>().solve(standard);
+  }
+  // Sigma = C^-T Sigma~ C^-1.
+  Eigen::MatrixXd sigma_to_user(int user, const Eigen::MatrixXd& standard) const {
+    return to_user(user, to_user(user, standard).transpose());
+  }
+  int internal_level(std::size_t t, int user_level) const {
+    const GroupingFactor& factor = data_.factors[terms_[t].factor];
+    return factor.rank.empty() ? user_level : factor.rank[user_level];
+  }
+  // b of each user term, p x J, levels in the user's order, from b~ of each term.
+  std::vector<Eigen::MatrixXd> modes_to_user(const std::vector<Eigen::MatrixXd>& standard) const {
+    std::vector<Eigen::MatrixXd> out(data_.terms.size());
+    for (std::size_t t = 0; t < terms_.size(); ++t)
+      for_each_member(t, [&](int user, int start, int p) {
+        const Eigen::MatrixXd b = to_user(user, standard[t].middleRows(start, p));
+        out[user].resize(p, b.cols());
+        for (int j = 0; j < b.cols(); ++j) out[user].col(j) = b.col(internal_level(t, j));
+      });
+    return out;
+  }
 
   // Standard deviations 1 in standardised coordinates, times `size`; correlations a given part of
   // their limits.

@@ -2,10 +2,10 @@
 #define PARTIALPOOL_WALD_H
 
 #include <Eigen/Dense>
-#include <Eigen/Eigenvalues>
 #include <vector>
 
 #include "gaussian_model.h"
+#include "natural.h"
 
 namespace partialpool {
 
@@ -44,11 +44,7 @@ class WaldInformation {
       for (int t = 0; t < a.n_terms(); ++t) {
         const Eigen::MatrixXd d = sigma2 * k[t] * k[t].transpose();
         const Eigen::MatrixXd by_lambda = 2.0 * d * factor.lambda()[t];
-        for_each_block(
-            model_.data(), a.terms()[t], [&](const CovarianceBlock& b, int at, int start) {
-              b.gradient(x_.data() + at, by_lambda.block(start, start, b.size(), b.size()),
-                         by_x.data() + at);
-            });
+        put_gradient(model_.data(), a.terms()[t], x_, by_lambda, by_x);
       }
       for (std::size_t i = 0; i < coordinates_.size(); ++i) g[i] = by_x[coordinates_[i]];
       g[coordinates_.size()] = 2.0 * v[h] / sigma;
@@ -66,9 +62,8 @@ class WaldInformation {
     const double sigma2 = f.sigma2(), sigma = std::sqrt(sigma2),
                  scale2 = model_.standard().scale() * model_.standard().scale();
     const ModelData& data = model_.data();
-    std::vector<int> first(data.terms.size() + 1, 0);
-    for (std::size_t t = 0; t < data.terms.size(); ++t)
-      first[t + 1] = first[t] + natural_size(data.terms[t].block);
+    const ThetaMap map = model_.map();
+    const std::vector<int> first = natural_starts(data.terms, 0);
     const int total = first.back() + 1, k = static_cast<int>(coordinates_.size());
     Eigen::MatrixXd jacobian = Eigen::MatrixXd::Zero(total, k + 1);
     for (const Term& term : model_.terms()) {
@@ -76,37 +71,22 @@ class WaldInformation {
       for_each_block(data, term, [&](const CovarianceBlock& b, int at, int) {
         const int user = term.members[member++];
         const Eigen::MatrixXd l = b.lambda(x_.data() + at);
-        const std::vector<Eigen::MatrixXd> directions = b.directions(x_.data() + at);
-        const Eigen::MatrixXd map = b.direction_jacobian(x_.data() + at);
-        put(jacobian, first[user], k, b,
-            2.0 * sigma * scale2 * user_sigma(user, l * l.transpose()));
+        const std::vector<Eigen::MatrixXd> by_x = sigma_derivatives(b, x_.data() + at);
+        put_natural(jacobian, first[user], k, b,
+                    2.0 * sigma * scale2 * map.sigma_to_user(user, l * l.transpose()));
         for (int i = 0; i < k; ++i) {
           const int local = coordinates_[i] - at;
           if (local < 0 || local >= b.n_parameters()) continue;
-          Eigen::MatrixXd d = Eigen::MatrixXd::Zero(b.size(), b.size());
-          for (std::size_t e = 0; e < directions.size(); ++e) d += map(e, local) * directions[e];
-          put(jacobian, first[user], i, b, sigma2 * scale2 * user_sigma(user, d));
+          put_natural(jacobian, first[user], i, b,
+                      sigma2 * scale2 * map.sigma_to_user(user, by_x[local]));
         }
       });
     }
     jacobian(total - 1, k) = 2.0 * sigma * scale2;
     return jacobian * covariance_ * jacobian.transpose();
   }
-  static int natural_size(const CovarianceBlock& b) {
-    return b.structure() == Structure::diagonal ? b.size() : b.size() * (b.size() + 1) / 2;
-  }
 
  private:
-  Eigen::MatrixXd user_sigma(int user, const Eigen::MatrixXd& standard) const {
-    return model_.to_user(user, model_.to_user(user, standard).transpose());
-  }
-  static void put(Eigen::MatrixXd& jacobian, int row, int column, const CovarianceBlock& b,
-                  const Eigen::MatrixXd& sigma) {
-    for (int c = 0; c < b.size(); ++c)
-      for (int r = c; r < (b.structure() == Structure::diagonal ? c + 1 : b.size()); ++r)
-        jacobian(row++, column) = sigma(r, c);
-  }
-
   // Unstructured Lambda turned so that its upper triangle is zero: fewer coordinates.
   void rotate() {
     for (const Term& term : model_.terms())
@@ -159,7 +139,7 @@ class WaldInformation {
     h(k, k) = 4.0 * f.nu() / sigma2;
     for (int i = 0; i < k; ++i)
       for (int j = 0; j < k; ++j) h(i, j) += h(i, k) * h(j, k) / h(k, k);
-    covariance_ = 2.0 * pseudo_inverse(h);
+    covariance_ = 2.0 * curved_inverse(h);
   }
   Eigen::VectorXd difference(int i, double step) {
     Eigen::VectorXd up = x_, down = x_;
@@ -174,20 +154,6 @@ class WaldInformation {
     Eigen::VectorXd out(coordinates_.size());
     for (std::size_t i = 0; i < coordinates_.size(); ++i) out[i] = g[coordinates_[i]];
     return out;
-  }
-
-  // Inverse on the directions that the data identify (rotations and null directions have none).
-  static Eigen::MatrixXd pseudo_inverse(const Eigen::MatrixXd& h) {
-    const Eigen::VectorXd scale =
-        h.diagonal().cwiseAbs().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(scale.asDiagonal() * h *
-                                                               scale.asDiagonal());
-    Eigen::VectorXd inverse = eigen.eigenvalues();
-    const double cut = 1e-9 * inverse.cwiseAbs().maxCoeff();
-    for (Eigen::Index i = 0; i < inverse.size(); ++i)
-      inverse[i] = inverse[i] > cut ? 1.0 / inverse[i] : 0.0;
-    const Eigen::MatrixXd v = scale.asDiagonal() * eigen.eigenvectors();
-    return v * inverse.asDiagonal() * v.transpose();
   }
 
   GaussianModel& model_;

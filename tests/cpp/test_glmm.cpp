@@ -410,6 +410,21 @@ void test_search() {
   }
 }
 
+// However a search ends, the model stands at the parameters that it gives.
+void test_stopped() {
+  const Data d = make_data("nbinom2", "log", 90, {9, 6}, {{0, true, us}, {1, false, us}});
+  for (int limit = 0; limit < 6; ++limit) {
+    pp::GlmmModel model(d.rows(), spec_of(d));
+    pp::NewtonControl control;
+    control.max_iterations = limit;
+    const pp::MarginalOptimum found = model.search(nullptr, control);
+    const std::string name = "stopped after " + std::to_string(limit) + ": ";
+    check::is_true(model.marginal().x() == found.optimum.x, name + "stands at its parameters");
+    const VectorXd beta = found.optimum.x.segment(model.marginal().n_theta(), 2);
+    check::is_true(model.marginal().mode().beta == beta, name + "modes are those of them");
+  }
+}
+
 void test_separation() {
   Data d = make_data("binomial", "logit", 60, {6}, {{0, false, us}});
   d.trials.resize(0);
@@ -476,6 +491,7 @@ int main() {
   test_nodes();
   test_quadrature();
   test_search();
+  test_stopped();
   test_separation();
   test_extremes();
   test_pql();
