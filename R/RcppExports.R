@@ -65,6 +65,10 @@ is_nested_in <- function(fine, coarse, n_fine) {
     .Call(`_partialpool_is_nested_in`, fine, coarse, n_fine)
 }
 
+kernel_ep_fit <- function(rows, model, start, fixed, fit, tolerance, max_iterations, progress) {
+    .Call(`_partialpool_kernel_ep_fit`, rows, model, start, fixed, fit, tolerance, max_iterations, progress)
+}
+
 engine_create <- function(rows, reml, storage) {
     .Call(`_partialpool_engine_create`, rows, reml, storage)
 }
@@ -103,5 +107,53 @@ engine_satterthwaite_df <- function(engine, theta, contrasts) {
 
 engine_natural_covariance <- function(engine, theta) {
     .Call(`_partialpool_engine_natural_covariance`, engine, theta)
+}
+
+scan_basis_spectral <- function(vectors, values, delta, x, y) {
+    .Call(`_partialpool_scan_basis_spectral`, vectors, values, delta, x, y)
+}
+
+scan_basis_sites <- function(root, precision, pull, x) {
+    .Call(`_partialpool_scan_basis_sites`, root, precision, pull, x)
+}
+
+scan_open <- function(basis) {
+    .Call(`_partialpool_scan_open`, basis)
+}
+
+scan_block <- function(engine, source, columns, sets) {
+    .Call(`_partialpool_scan_block`, engine, source, columns, sets)
+}
+
+bed_header <- function(path, samples) {
+    .Call(`_partialpool_bed_header`, path, samples)
+}
+
+scan_read <- function(source, columns, n) {
+    .Call(`_partialpool_scan_read`, source, columns, n)
+}
+
+spectral_fit <- function(vectors, values, x, y, reml, beta, scale, delta) {
+    .Call(`_partialpool_spectral_fit`, vectors, values, x, y, reml, beta, scale, delta)
+}
+
+spectral_at <- function(vectors, values, x, y, reml, beta, scale, delta) {
+    .Call(`_partialpool_spectral_at`, vectors, values, x, y, reml, beta, scale, delta)
+}
+
+traits_fit <- function(vectors, values, x, y, reml, rank, tolerance, max_iterations) {
+    .Call(`_partialpool_traits_fit`, vectors, values, x, y, reml, rank, tolerance, max_iterations)
+}
+
+traits_at <- function(vectors, values, x, y, reml, c0, c1, b) {
+    .Call(`_partialpool_traits_at`, vectors, values, x, y, reml, c0, c1, b)
+}
+
+traits_weighted <- function(vectors, values, residuals, c0, c1) {
+    .Call(`_partialpool_traits_weighted`, vectors, values, residuals, c0, c1)
+}
+
+traits_scan <- function(vectors, values, x, y, c0, c1, g, ends) {
+    .Call(`_partialpool_traits_scan`, vectors, values, x, y, c0, c1, g, ends)
 }
 

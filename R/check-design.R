@@ -285,6 +285,9 @@ check_group <- function(term, n, frame, advise, limits) {
       ">" = "Leave {.code ({label_of(term$expr)})} out of the formula."
     ))
   }
+  if (has_kernel(term)) {
+    return(invisible()) # covariances between the levels tell them apart
+  }
   if (J >= n && !limits$rows) {
     pp_abort("group", c(
       x = paste(

@@ -11,13 +11,16 @@ generics::components
 #' `Var(e) = sigma^2 / weights`. `Z` is built here; fitting never builds it.
 #'
 #' The columns of `Z` follow the random-effects terms; within a term the levels, within a level the
-#' columns of the term. `Lambda` has a block per level in the same order.
+#' columns of the term. `Lambda` has a block per level in the same order; of a term with a kernel
+#' `K = C C'` it has `C[i, k]` times that block in the rows of level i and the columns of the
+#' independent effect k, of which there are as many as `C` has columns.
 #'
 #' @param object A fit, as [lmm()] returns it.
 #' @param ... Not used; anything given here is an error.
-#' @return A list with `X` (n x p), `Z` (sparse, n x q), `Lambda` (sparse, q x q), `theta`, `beta`,
-#'   `b` and `u` (length q), `sigma`, `L` (the factor of `Lambda' Z' W Z Lambda + I`, as
-#'   [Matrix::Cholesky()] returns it; `NULL` without random effects), `y`, `weights`, `offset`
+#' @return A list with `X` (n x p), `Z` (sparse, n x q), `Lambda` (sparse, q x q, with fewer columns
+#'   where a kernel is singular), `theta`, `beta`, `b` (length q) and `u` (with `b = Lambda u`),
+#'   `sigma`, `L` (the factor of `Lambda' Z' W Z Lambda + I`, as [Matrix::Cholesky()] returns it;
+#'   `NULL` without random effects), `y`, `weights`, `offset`
 #'   (length n), and `codes` (a list of level numbers, one vector per term).
 #' @references Bates, Maechler, Bolker and Walker (2015), Fitting linear mixed-effects models using
 #'   lme4, Journal of Statistical Software 67(1), section 3.
@@ -83,7 +86,8 @@ effect_names <- function(term) {
 
 random_factor <- function(fit) {
   blocks <- Map(function(factor, term) {
-    Matrix::kronecker(Matrix::Diagonal(length(term$levels)), factor)
+    levels <- if (has_kernel(term)) term$kernel$loading else Matrix::Diagonal(length(term$levels))
+    Matrix::kronecker(levels, factor)
   }, fit$Lambda, fit$random)
   Lambda <- Matrix::bdiag(unname(blocks))
   methods::as(methods::as(Lambda, "generalMatrix"), "CsparseMatrix")

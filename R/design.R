@@ -21,6 +21,11 @@
 #' @param na.action What to do with missing values: a function or its name. Default
 #'   `getOption("na.action")`, usually [stats::na.omit()].
 #' @param contrasts A list of contrasts for the factors of the fixed effects, as in [stats::lm()].
+#' @param kernel Covariances between the levels of grouping factors: a named list, the names those of
+#'   grouping factors of the formula, such as `list(id = K)`. Each element is a [kernel()] or a
+#'   covariance matrix with row names, in which every level in the data must occur, in any order;
+#'   others may be there. Default `NULL`: levels are independent. See the section on kernels in
+#'   [design()].
 #' @param family,ziformula,dispformula For a generalised model, as in [glmm()]. Default `NULL`: a
 #'   linear model.
 #' @param ... Must be empty: an unknown argument is an error.
@@ -33,8 +38,9 @@
 #'   \item{weights, offset}{numeric, n, or `NULL`. `offset` is the sum of all offsets.}
 #'   \item{random}{a list, one element a random-effects term, in decreasing order of the number of
 #'     levels: `group`, `name`, `columns` (p_t names), `structure`, `hom`, `codes` (integer, n,
-#'     1..J), `levels` (J names), `z` (n x p_t, or `NULL` for an intercept alone), `expr`, and what
-#'     prediction needs.}
+#'     1..J), `levels` (J names), `z` (n x p_t, or `NULL` for an intercept alone), `kernel` (with
+#'     `loading`, J x r, whose cross-product is the covariance of the levels; absent without one),
+#'     `expr`, and what prediction needs.}
 #'   \item{na.action}{the rows dropped for missing values, or `NULL`.}
 #'   \item{dropped_weights}{the number of rows dropped for zero weight, or without trials.}
 #'
@@ -44,9 +50,27 @@
 #'     successes then.}
 #'   \item{dispersion, zi}{the models of the dispersion and of zero inflation, or `NULL`: lists of
 #'     `formula`, `terms`, `xlevels`, `contrasts` and `X` (n rows).}
+#' @section Kernels:
+#' With `kernel = list(id = K)` the random effects of all terms on `id` have the covariance `Sigma`
+#' times `K`: those of the levels i and j, for the columns of a term, `K[i, j] * Sigma`. With a
+#' relationship matrix `(1 | id)` is the model of breeding values (Henderson 1975), with a matrix of
+#' distances between sites or dates a Gaussian process. `K` may be singular: of duplicated levels,
+#' or of fewer markers than levels. Estimated variances belong to `K` as given: `K` times c divides
+#' them by c. Other terms of the formula are what they are without; an effect of the same levels
+#' without correlation is written with a copy of the factor under another name: `(1 | id) + (1 |
+#' copy)`. `predict()` for levels that the kernel has and the data have not is the best linear
+#' unbiased prediction from their relatives. For a pedigree give `kernel(precision = )`, the sparse
+#' inverse of the relationship matrix of all animals.
+#'
+#' Terms with a kernel are computed with dense matrices: the time of a fit grows with the cube of
+#' the number of levels (of the rank of `K`, where that is smaller), the memory with its square, for
+#' a sparse precision too. Levels with a single row, an intercept alone and no other random term are
+#' what [kernel_lmm()] does faster.
 #' @section Errors:
-#' Topics `formula`, `data`, `variable`, `response`, `group`, `random`, `weights`, `offset`,
-#' `missing`, `argument`, `rank` and `identifiability` of [partialpool-conditions].
+#' Topics `formula`, `data`, `variable`, `response`, `group`, `random`, `kernel`, `weights`,
+#' `offset`, `missing`, `argument`, `rank` and `identifiability` of [partialpool-conditions].
+#' @references Henderson CR (1975). Best linear unbiased estimation and prediction under a selection
+#'   model. Biometrics 31, 423-447. \doi{10.2307/2529430}
 #' @examples
 #' d <- design(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' d
@@ -54,7 +78,7 @@
 #' d$random[[1]]$columns
 #' @export
 design <- function(formula, data = NULL, weights, offset, subset, na.action, contrasts = NULL,
-                   family = NULL, ziformula = NULL, dispformula = NULL, ...) {
+                   kernel = NULL, family = NULL, ziformula = NULL, dispformula = NULL, ...) {
   call <- match.call()
   reject_dots(...)
   if (missing(formula)) {
@@ -90,6 +114,7 @@ design_from_call <- function(call, env, check = TRUE, family = NULL, parts = lis
     split, columns, frame, contrasts_outside(contrasts, parts, split), formula_env
   )
   random <- random_terms(split$bars, frame, full_frame, columns, split$response, formula_env)
+  random <- attach_kernels(random, eval(call$kernel, env))
   if (dotted) {
     formula <- expand_dots(formula, fixed$terms, split)
   }
@@ -144,7 +169,8 @@ print.pp_design <- function(x, ...) {
   for (term in x$random) {
     cat(
       "  ", label_of(term$expr), ": ", length(term$levels), " levels, ", length(term$columns),
-      if (length(term$columns) == 1L) " column" else " columns", "\n",
+      if (length(term$columns) == 1L) " column" else " columns",
+      if (has_kernel(term)) ", with a kernel", "\n",
       sep = ""
     )
   }

@@ -39,9 +39,13 @@ engine_conditional_covariance <- function(eng, fit, beta_known = TRUE) {
 }
 
 # Var(x'(beta_hat - beta) + z'(b_hat - b)) of new rows, sigma^2 included; of a generalised model on
-# the scale of the link. codes: by term, 0 or NA leaves the term out of the row.
+# the scale of the link. codes: by term, 0 or NA leaves the term out of the row; with the attribute
+# `loading`, as kernel_codes() gives it, those above the number of levels are its rows.
 engine_prediction_variance <- function(eng, fit, X, codes, z) {
-  codes <- lapply(codes, as.integer)
+  codes <- lapply(codes, function(code) {
+    storage.mode(code) <- "integer"
+    code
+  })
   if (inherits(fit, "pp_glmm")) {
     return(glmm_prediction(eng, engine_parameters(fit), X, codes, z))
   }

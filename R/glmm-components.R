@@ -45,12 +45,13 @@ components.pp_glmm <- function(object, ...) {
 # u with b = Lambda u. At the mode u lies in the row space of Lambda, so that of all solutions the
 # shortest is meant.
 spherical_effects <- function(fit) {
-  u <- Map(function(b, Lambda) {
+  u <- Map(function(b, Lambda, term) {
     s <- svd(Lambda)
     kept <- s$d > max(s$d) * 1e-10
     inverse <- s$v[, kept, drop = FALSE] %*% (t(s$u[, kept, drop = FALSE]) / s$d[kept])
-    inverse %*% t(b)
-  }, fit$b, fit$Lambda)
+    u <- inverse %*% t(b)
+    if (has_kernel(term)) t(solve_loading(term$kernel$loading, t(u))) else u
+  }, fit$b, fit$Lambda, fit$random)
   as.numeric(unlist(u, use.names = FALSE))
 }
 

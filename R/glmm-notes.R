@@ -81,7 +81,7 @@ report_homogeneous_groups <- function(fit) {
     return(FALSE)
   }
   trials <- if (is.null(fit$trials)) rep(1, fit$n) else fit$trials
-  for (term in fit$random) {
+  for (term in Filter(Negate(has_kernel), fit$random)) {
     J <- length(term$levels)
     size <- group_sum(trials, term$codes, J)
     successes <- group_sum(fit$y * trials, term$codes, J)
@@ -115,12 +115,15 @@ report_laplace <- function(fit) {
   }
   group <- doubt$group
   columns <- sum(vapply(fit$random, function(term) length(term$columns), 0L))
-  quadrature <- length(n_groups(fit)) == 1L && columns <= 3L && !fit$REML
+  quadrature <- length(n_groups(fit)) == 1L && columns <= 3L && !fit$REML &&
+    !any_kernel(fit)
   nodes <- if (columns == 1L) 11L else 7L
   what <- if (quadrature) {
-    paste0("compare with nAGQ = ", nodes)
+    paste0("compare with nAGQ = ", nodes, " or method = \"ep\"")
+  } else if (!fit$REML) {
+    "compare with method = \"ep\""
   } else {
-    "a prior on the fixed effects or a simpler model is safer"
+    "compare with REML = FALSE, method = \"ep\""
   }
   inform_plainly("laplace", paste0(
     "The Laplace approximation may be poor: ", doubt$reason, "; ", what, "."
@@ -156,6 +159,8 @@ laplace_doubt <- function(fit) {
 # Standard deviation of a term's part of the linear predictor, over the rows.
 term_sd <- function(fit, t) {
   Lambda <- fit$Lambda[[t]]
-  z <- fit$random[[t]]$z
-  if (is.null(z)) abs(Lambda[1L, 1L]) else sqrt(mean(rowSums((z %*% Lambda)^2)))
+  term <- fit$random[[t]]
+  unit <- if (has_kernel(term)) rowSums(term$kernel$loading^2)[term$codes] else 1
+  by_row <- if (is.null(term$z)) Lambda[1L, 1L]^2 else rowSums((term$z %*% Lambda)^2)
+  sqrt(mean(unit * by_row))
 }

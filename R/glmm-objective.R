@@ -2,8 +2,8 @@
 
 #' @rdname objective
 #' @export
-objective.pp_glmm_design <- function(design, REML = FALSE, method = c("laplace", "agq"), nAGQ = 1L,
-                                     prior = NULL, ...) {
+objective.pp_glmm_design <- function(design, REML = FALSE, method = c("laplace", "agq", "ep"),
+                                     nAGQ = 1L, prior = NULL, ...) {
   reject_dots(...)
   if (identical(method, "pql")) {
     pp_abort("argument", c(
@@ -20,6 +20,7 @@ objective.pp_glmm_design <- function(design, REML = FALSE, method = c("laplace",
 
 # The engine of a design. `integral`: list(method, nAGQ), as choose_integral() makes it.
 glmm_engine_of <- function(design, integral, REML, prior, check) {
+  check_kernel_integral(design, integral)
   check_quadrature(design, integral)
   design$random <- number_factors(design$random)
   model <- c(unclass(design)["family"], integral, list(REML = REML, prior = prior))
@@ -118,7 +119,7 @@ optimum.pp_glmm_objective <- function(objective, start = NULL, control = pp_cont
 #' @rdname objective
 print.pp_glmm_objective <- function(x, ...) {
   integral <- switch(x$model$method,
-    laplace = "Laplace", agq = paste0("quadrature, ", x$model$nAGQ, " nodes"), joint = "nAGQ = 0"
+    laplace = "Laplace", ep = "expectation propagation", agq = paste0("quadrature, ", x$model$nAGQ, " nodes"), joint = "nAGQ = 0"
   )
   cat(
     if (x$REML) "Restricted -2 log-likelihood" else "-2 log-likelihood", " (", integral, ") of ",
@@ -131,6 +132,7 @@ print.pp_glmm_objective <- function(x, ...) {
 # The engine stopped without estimates.
 check_glmm_found <- function(found, objective, start) {
   status <- found$convergence$status
+  method <- objective$model$method
   if (!is.null(found$coefficients)) {
     if (fits_exactly(found, objective$design)) {
       abort_exact(objective$design, "Its fixed and random effects leave nothing to vary.")
@@ -142,12 +144,15 @@ check_glmm_found <- function(found, objective, start) {
   pp_abort(if (is.null(start)) "fit" else "start", c(
     x = "The likelihood of the response {.code {label}} cannot be evaluated.",
     i = if (startsWith(status, "pirls")) {
-      "The conditional modes of the random effects were not found: {reason}."
+      if (method == "ep") "Expectation propagation did not come to rest: {reason}."
+      else "The conditional modes of the random effects were not found: {reason}."
     } else {
       "It is not finite at the starting values."
     },
     ">" = if (!is.null(start)) {
       "Give a {.arg start} nearer to plausible values, or none."
+    } else if (method == "ep") {
+      "Use {.code method = \"laplace\"}, or another link: with this one the mean may leave its range."
     } else if (!is.null(objective$design$offset)) {
       "Look at the {.arg offset}: it ranges from {signif(min(objective$design$offset), 3)} to
        {signif(max(objective$design$offset), 3)} on the scale of the link."

@@ -7,7 +7,7 @@ model_title.pp_glmm <- function(fit) {
     return(paste("Generalised linear model (no random effects), by", how))
   }
   integral <- switch(fit$method,
-    laplace = "Laplace approximation", joint = "Laplace, nAGQ = 0",
+    laplace = "Laplace approximation", ep = "expectation propagation", joint = "Laplace, nAGQ = 0",
     agq = sprintf("quadrature, nAGQ = %d", as.integer(fit$nAGQ)),
     pql = if (fit$REML) "REML" else "ML", fit$method
   )

@@ -231,7 +231,7 @@ check_constant_groups <- function(design) {
     return(invisible())
   }
   y <- design$y
-  for (term in design$random) {
+  for (term in Filter(Negate(has_kernel), design$random)) {
     J <- length(term$levels)
     if ("(Intercept)" %in% term$columns && J < length(y)) {
       first <- y[match(seq_len(J), term$codes)]

@@ -32,7 +32,7 @@ warn_duplicates <- function(random) {
 
 same_grouping <- function(a, b) {
   J <- length(a$levels)
-  J == length(b$levels) &&
+  J == length(b$levels) && identical(a$kernel$loading, b$kernel$loading) &&
     (identical(a$codes, b$codes) ||
       (is_nested_in(a$codes, b$codes, J) && is_nested_in(b$codes, a$codes, J)))
 }

@@ -54,7 +54,8 @@ lmm <- function(formula, ...) UseMethod("lmm")
 #' @rdname lmm
 #' @export
 lmm.formula <- function(formula, data = NULL, REML = TRUE, weights, offset, subset, na.action,
-                        contrasts = NULL, start = NULL, control = pp_control(), ...) {
+                        contrasts = NULL, kernel = NULL, start = NULL, control = pp_control(),
+                        ...) {
   call <- match.call()
   call[[1L]] <- quote(lmm)
   reject_dots(...)

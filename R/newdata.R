@@ -5,7 +5,7 @@
 #   offset     numeric m, or NULL
 #   use        logical, one a random term of the fit: does re.form ask for it?
 #   codes      list, one a term: integer m; 0 for a new level or missing group, and throughout for
-#              a term out of use
+#              a term out of use; above the number of levels for one that only the kernel knows
 #   z          list, one a term: m x p_t, or NULL for an intercept alone. In a term in use, columns
 #              that re.form leaves out are 0; out of use, NA where newdata has not the variables
 #   na.action  rows that na.action dropped, or NULL
@@ -256,11 +256,12 @@ newdata_offset <- function(fit, frame, newdata) {
 newdata_codes <- function(term, newdata, allow.new.levels) {
   coded <- newdata_group(term, newdata)
   level_codes <- match_levels(coded$levels, term$levels, coded$numeric)
+  level_codes <- kernel_codes(term, level_codes, coded$levels, coded$numeric)
   if (!allow.new.levels) {
     abort_missing_group(term, coded$codes, newdata)
     abort_new_levels(term, coded$levels[is.na(level_codes)])
   }
-  codes <- level_codes[coded$codes]
+  codes <- take_codes(level_codes, coded$codes)
   codes[is.na(codes)] <- 0L
   codes
 }

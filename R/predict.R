@@ -6,7 +6,9 @@
 #' standard errors and intervals. The variance is that of `x' beta + z' b`: it accounts for the
 #' estimation of `beta` and for the conditional variance of `b`, with their covariance, and takes
 #' the covariance parameters as known. A level that was not in the data (`allow.new.levels = TRUE`)
-#' is predicted with a random effect of zero, whose variance is that of the population.
+#' is predicted with a random effect of zero, whose variance is that of the population; one that the
+#' kernel of its grouping factor has (see [design()]) from the levels in the data, without being asked
+#' for.
 #'
 #' @param object A fit, as [lmm()] returns it.
 #' @param newdata A data frame with the variables of the model; the response is not needed. `NULL`
@@ -105,7 +107,9 @@ without_fixed_part <- function(rows) {
 predicted_mean <- function(fit, rows) {
   eta <- fixed_part(rows$X, fit$coefficients, rows$offset)
   for (t in which(rows$use)) {
-    eta <- eta + random_part(rows$codes[[t]], rows$z[[t]], fit$b[[t]])
+    codes <- rows$codes[[t]]
+    b <- with_kernel_effects(fit$b[[t]], fit$random[[t]], codes)
+    eta <- eta + random_part(codes, rows$z[[t]], b)
   }
   names(eta) <- rows$names
   eta
@@ -123,6 +127,12 @@ predicted_variance <- function(fit, rows) {
   for (t in which(rows$use)) {
     new <- which(rows$codes[[t]] == 0L)
     prior[new] <- prior[new] + prior_variance(fit, t, rows$z[[t]], new)
+    relatives <- which(rows$codes[[t]] > length(fit$random[[t]]$levels))
+    if (length(relatives)) {
+      left <- attr(rows$codes[[t]], "left")
+      left <- left[rows$codes[[t]][relatives] - length(fit$random[[t]]$levels)]
+      prior[relatives] <- prior[relatives] + left * prior_variance(fit, t, rows$z[[t]], relatives)
+    }
     complete <- complete & !is.na(rows$codes[[t]]) & row_complete(rows$z[[t]], m)
   }
   variance <- rep(NA_real_, m)
@@ -130,7 +140,7 @@ predicted_variance <- function(fit, rows) {
     keep <- which(complete)
     z <- lapply(rows$z, function(z) if (!is.null(z)) replace_missing(z[keep, , drop = FALSE]))
     variance[keep] <- prediction_variance(
-      fit, rows$X[keep, , drop = FALSE], lapply(codes, function(code) code[keep]), z
+      fit, rows$X[keep, , drop = FALSE], lapply(codes, take_codes, keep), z
     )
   }
   variance + prior
@@ -147,7 +157,7 @@ prediction_variance <- function(fit, X, codes, z) {
   if (any(known)) {
     model <- engine_model(fit)
     variance[known] <- engine_prediction_variance(
-      engine(model), model, X[known, , drop = FALSE], lapply(codes, function(code) code[known]),
+      engine(model), model, X[known, , drop = FALSE], lapply(codes, take_codes, known),
       lapply(z, function(z) if (!is.null(z)) z[known, , drop = FALSE])
     )
   }
@@ -163,6 +173,7 @@ quadratic_form <- function(X, V) {
   value
 }
 
+# z' Sigma z of some rows.
 prior_variance <- function(fit, t, z, rows) {
   scaled <- if (is.null(z)) {
     matrix(fit$Lambda[[t]][1L, ], length(rows), ncol(fit$Lambda[[t]]), byrow = TRUE)

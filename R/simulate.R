@@ -87,7 +87,7 @@ new_effects <- function(fit, rows, newdata, nsim) {
     design_newdata(fit, newdata, NULL, allow.new.levels = TRUE)$z
   }
   columns <- vapply(drawn, function(t) length(fit$random[[t]]$columns), 0L)
-  sizes <- columns * vapply(groups, function(g) g$size, 0L)
+  sizes <- columns * vapply(groups, function(g) as.integer(g$size), 0L)
   u <- matrix(stats::rnorm(sum(sizes) * nsim), ncol = nsim)
   last <- cumsum(sizes)
   effects <- matrix(0, nrow(rows$X), nsim)
@@ -96,6 +96,7 @@ new_effects <- function(fit, rows, newdata, nsim) {
     own <- u[seq(last[k] - sizes[k] + 1L, length.out = sizes[k]), , drop = FALSE]
     for (s in seq_len(nsim)) {
       b <- t(fit$Lambda[[t]] %*% matrix(own[, s], columns[k]))
+      if (!is.null(groups[[k]]$loading)) b <- groups[[k]]$loading %*% b
       effects[, s] <- effects[, s] + random_part(groups[[k]]$codes, z[[t]], b)
     }
   }
@@ -106,9 +107,14 @@ new_effects <- function(fit, rows, newdata, nsim) {
 simulation_groups <- function(fit, t, newdata) {
   term <- fit$random[[t]]
   if (is.null(newdata)) {
-    return(list(codes = term$codes, size = length(term$levels)))
+    group <- structure(term$codes, levels = term$levels, class = "factor")
+  } else {
+    group <- evaluate_group(term, newdata)
   }
-  group <- evaluate_group(term, newdata)
+  if (has_kernel(term)) {
+    C <- simulation_loading(term, levels(group))
+    return(list(codes = as.integer(group), size = ncol(C), loading = C))
+  }
   list(codes = as.integer(group), size = nlevels(group))
 }
 

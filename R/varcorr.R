@@ -7,7 +7,8 @@ nlme::VarCorr
 #' Variances and correlations of the random effects
 #'
 #' The estimated covariance matrix of each random-effects term and, where the family is gaussian,
-#' the residual standard deviation, with lme4's names, order and numbers.
+#' the residual standard deviation, with lme4's names, order and numbers. With a kernel `K` the
+#' covariance of the effects of the levels i and j is `K[i, j]` times the matrix.
 #'
 #' @param x A fit, as [lmm()] or [glmm()] returns it, or a result of `VarCorr()`.
 #' @param sigma Residual standard deviation that scales the matrices. Default that of the fit; 1 for
@@ -59,7 +60,7 @@ covariance_matrix <- function(factor, term) {
   dimnames(value) <- dimnames(correlation) <- list(term$columns, term$columns)
   structure(value,
     stddev = stats::setNames(sd, term$columns), correlation = correlation,
-    structure = term$structure, hom = isTRUE(term$hom)
+    structure = term$structure, hom = isTRUE(term$hom), kernel = if (has_kernel(term)) TRUE
   )
 }
 
@@ -161,7 +162,8 @@ varcorr_lines <- function(v, group) {
     p <- 1L
   }
   list(
-    group = c(group, rep("", p - 1L)), name = columns, sd = sd, corr = corr,
+    group = c(if (isTRUE(attr(v, "kernel"))) paste(group, "(kernel)") else group, rep("", p - 1L)),
+    name = columns, sd = sd, corr = corr,
     rho = rho, structure = structure
   )
 }

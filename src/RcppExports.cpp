@@ -200,6 +200,23 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// kernel_ep_fit
+Rcpp::List kernel_ep_fit(Rcpp::List rows, Rcpp::List model, Rcpp::List start, Rcpp::List fixed, bool fit, double tolerance, int max_iterations, bool progress);
+RcppExport SEXP _partialpool_kernel_ep_fit(SEXP rowsSEXP, SEXP modelSEXP, SEXP startSEXP, SEXP fixedSEXP, SEXP fitSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type rows(rowsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type start(startSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type fixed(fixedSEXP);
+    Rcpp::traits::input_parameter< bool >::type fit(fitSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< bool >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(kernel_ep_fit(rows, model, start, fixed, fit, tolerance, max_iterations, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // engine_create
 SEXP engine_create(Rcpp::List rows, bool reml, std::string storage);
 RcppExport SEXP _partialpool_engine_create(SEXP rowsSEXP, SEXP remlSEXP, SEXP storageSEXP) {
@@ -318,6 +335,178 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// scan_basis_spectral
+Rcpp::List scan_basis_spectral(Rcpp::NumericMatrix vectors, Rcpp::NumericVector values, double delta, Rcpp::NumericMatrix x, Rcpp::NumericVector y);
+RcppExport SEXP _partialpool_scan_basis_spectral(SEXP vectorsSEXP, SEXP valuesSEXP, SEXP deltaSEXP, SEXP xSEXP, SEXP ySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type vectors(vectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< double >::type delta(deltaSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type y(ySEXP);
+    rcpp_result_gen = Rcpp::wrap(scan_basis_spectral(vectors, values, delta, x, y));
+    return rcpp_result_gen;
+END_RCPP
+}
+// scan_basis_sites
+Rcpp::List scan_basis_sites(Rcpp::NumericMatrix root, Rcpp::NumericVector precision, Rcpp::NumericVector pull, Rcpp::NumericMatrix x);
+RcppExport SEXP _partialpool_scan_basis_sites(SEXP rootSEXP, SEXP precisionSEXP, SEXP pullSEXP, SEXP xSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type root(rootSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type precision(precisionSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    rcpp_result_gen = Rcpp::wrap(scan_basis_sites(root, precision, pull, x));
+    return rcpp_result_gen;
+END_RCPP
+}
+// scan_open
+SEXP scan_open(Rcpp::List basis);
+RcppExport SEXP _partialpool_scan_open(SEXP basisSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type basis(basisSEXP);
+    rcpp_result_gen = Rcpp::wrap(scan_open(basis));
+    return rcpp_result_gen;
+END_RCPP
+}
+// scan_block
+Rcpp::List scan_block(SEXP engine, Rcpp::List source, Rcpp::NumericVector columns, SEXP sets);
+RcppExport SEXP _partialpool_scan_block(SEXP engineSEXP, SEXP sourceSEXP, SEXP columnsSEXP, SEXP setsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type columns(columnsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type sets(setsSEXP);
+    rcpp_result_gen = Rcpp::wrap(scan_block(engine, source, columns, sets));
+    return rcpp_result_gen;
+END_RCPP
+}
+// bed_header
+Rcpp::List bed_header(std::string path, int samples);
+RcppExport SEXP _partialpool_bed_header(SEXP pathSEXP, SEXP samplesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< int >::type samples(samplesSEXP);
+    rcpp_result_gen = Rcpp::wrap(bed_header(path, samples));
+    return rcpp_result_gen;
+END_RCPP
+}
+// scan_read
+Rcpp::List scan_read(Rcpp::List source, Rcpp::NumericVector columns, int n);
+RcppExport SEXP _partialpool_scan_read(SEXP sourceSEXP, SEXP columnsSEXP, SEXP nSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type columns(columnsSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    rcpp_result_gen = Rcpp::wrap(scan_read(source, columns, n));
+    return rcpp_result_gen;
+END_RCPP
+}
+// spectral_fit
+Rcpp::List spectral_fit(Rcpp::NumericMatrix vectors, Rcpp::NumericVector values, Rcpp::NumericMatrix x, Rcpp::NumericVector y, bool reml, Rcpp::Nullable<Rcpp::NumericVector> beta, double scale, double delta);
+RcppExport SEXP _partialpool_spectral_fit(SEXP vectorsSEXP, SEXP valuesSEXP, SEXP xSEXP, SEXP ySEXP, SEXP remlSEXP, SEXP betaSEXP, SEXP scaleSEXP, SEXP deltaSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type vectors(vectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type y(ySEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Nullable<Rcpp::NumericVector> >::type beta(betaSEXP);
+    Rcpp::traits::input_parameter< double >::type scale(scaleSEXP);
+    Rcpp::traits::input_parameter< double >::type delta(deltaSEXP);
+    rcpp_result_gen = Rcpp::wrap(spectral_fit(vectors, values, x, y, reml, beta, scale, delta));
+    return rcpp_result_gen;
+END_RCPP
+}
+// spectral_at
+Rcpp::List spectral_at(Rcpp::NumericMatrix vectors, Rcpp::NumericVector values, Rcpp::NumericMatrix x, Rcpp::NumericVector y, bool reml, Rcpp::NumericVector beta, double scale, double delta);
+RcppExport SEXP _partialpool_spectral_at(SEXP vectorsSEXP, SEXP valuesSEXP, SEXP xSEXP, SEXP ySEXP, SEXP remlSEXP, SEXP betaSEXP, SEXP scaleSEXP, SEXP deltaSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type vectors(vectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type y(ySEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type beta(betaSEXP);
+    Rcpp::traits::input_parameter< double >::type scale(scaleSEXP);
+    Rcpp::traits::input_parameter< double >::type delta(deltaSEXP);
+    rcpp_result_gen = Rcpp::wrap(spectral_at(vectors, values, x, y, reml, beta, scale, delta));
+    return rcpp_result_gen;
+END_RCPP
+}
+// traits_fit
+Rcpp::List traits_fit(Rcpp::NumericMatrix vectors, Rcpp::NumericVector values, Rcpp::NumericMatrix x, Rcpp::NumericMatrix y, bool reml, int rank, double tolerance, int max_iterations);
+RcppExport SEXP _partialpool_traits_fit(SEXP vectorsSEXP, SEXP valuesSEXP, SEXP xSEXP, SEXP ySEXP, SEXP remlSEXP, SEXP rankSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type vectors(vectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type y(ySEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< int >::type rank(rankSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    rcpp_result_gen = Rcpp::wrap(traits_fit(vectors, values, x, y, reml, rank, tolerance, max_iterations));
+    return rcpp_result_gen;
+END_RCPP
+}
+// traits_at
+Rcpp::List traits_at(Rcpp::NumericMatrix vectors, Rcpp::NumericVector values, Rcpp::NumericMatrix x, Rcpp::NumericMatrix y, bool reml, Rcpp::NumericMatrix c0, Rcpp::NumericMatrix c1, Rcpp::Nullable<Rcpp::NumericMatrix> b);
+RcppExport SEXP _partialpool_traits_at(SEXP vectorsSEXP, SEXP valuesSEXP, SEXP xSEXP, SEXP ySEXP, SEXP remlSEXP, SEXP c0SEXP, SEXP c1SEXP, SEXP bSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type vectors(vectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type y(ySEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type c0(c0SEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type c1(c1SEXP);
+    Rcpp::traits::input_parameter< Rcpp::Nullable<Rcpp::NumericMatrix> >::type b(bSEXP);
+    rcpp_result_gen = Rcpp::wrap(traits_at(vectors, values, x, y, reml, c0, c1, b));
+    return rcpp_result_gen;
+END_RCPP
+}
+// traits_weighted
+SEXP traits_weighted(Rcpp::NumericMatrix vectors, Rcpp::NumericVector values, Rcpp::NumericMatrix residuals, Rcpp::NumericMatrix c0, Rcpp::NumericMatrix c1);
+RcppExport SEXP _partialpool_traits_weighted(SEXP vectorsSEXP, SEXP valuesSEXP, SEXP residualsSEXP, SEXP c0SEXP, SEXP c1SEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type vectors(vectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type residuals(residualsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type c0(c0SEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type c1(c1SEXP);
+    rcpp_result_gen = Rcpp::wrap(traits_weighted(vectors, values, residuals, c0, c1));
+    return rcpp_result_gen;
+END_RCPP
+}
+// traits_scan
+Rcpp::List traits_scan(Rcpp::NumericMatrix vectors, Rcpp::NumericVector values, Rcpp::NumericMatrix x, Rcpp::NumericMatrix y, Rcpp::NumericMatrix c0, Rcpp::NumericMatrix c1, Rcpp::NumericMatrix g, Rcpp::IntegerVector ends);
+RcppExport SEXP _partialpool_traits_scan(SEXP vectorsSEXP, SEXP valuesSEXP, SEXP xSEXP, SEXP ySEXP, SEXP c0SEXP, SEXP c1SEXP, SEXP gSEXP, SEXP endsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type vectors(vectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type y(ySEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type c0(c0SEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type c1(c1SEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type g(gSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type ends(endsSEXP);
+    rcpp_result_gen = Rcpp::wrap(traits_scan(vectors, values, x, y, c0, c1, g, ends));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_glmm_create", (DL_FUNC) &_partialpool_glmm_create, 2},
@@ -336,6 +525,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_code_pairs", (DL_FUNC) &_partialpool_code_pairs, 4},
     {"_partialpool_join_levels", (DL_FUNC) &_partialpool_join_levels, 4},
     {"_partialpool_is_nested_in", (DL_FUNC) &_partialpool_is_nested_in, 3},
+    {"_partialpool_kernel_ep_fit", (DL_FUNC) &_partialpool_kernel_ep_fit, 8},
     {"_partialpool_engine_create", (DL_FUNC) &_partialpool_engine_create, 3},
     {"_partialpool_engine_rank", (DL_FUNC) &_partialpool_engine_rank, 1},
     {"_partialpool_engine_optimise", (DL_FUNC) &_partialpool_engine_optimise, 5},
@@ -346,6 +536,18 @@ static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_engine_prediction", (DL_FUNC) &_partialpool_engine_prediction, 5},
     {"_partialpool_engine_satterthwaite_df", (DL_FUNC) &_partialpool_engine_satterthwaite_df, 3},
     {"_partialpool_engine_natural_covariance", (DL_FUNC) &_partialpool_engine_natural_covariance, 2},
+    {"_partialpool_scan_basis_spectral", (DL_FUNC) &_partialpool_scan_basis_spectral, 5},
+    {"_partialpool_scan_basis_sites", (DL_FUNC) &_partialpool_scan_basis_sites, 4},
+    {"_partialpool_scan_open", (DL_FUNC) &_partialpool_scan_open, 1},
+    {"_partialpool_scan_block", (DL_FUNC) &_partialpool_scan_block, 4},
+    {"_partialpool_bed_header", (DL_FUNC) &_partialpool_bed_header, 2},
+    {"_partialpool_scan_read", (DL_FUNC) &_partialpool_scan_read, 3},
+    {"_partialpool_spectral_fit", (DL_FUNC) &_partialpool_spectral_fit, 8},
+    {"_partialpool_spectral_at", (DL_FUNC) &_partialpool_spectral_at, 8},
+    {"_partialpool_traits_fit", (DL_FUNC) &_partialpool_traits_fit, 8},
+    {"_partialpool_traits_at", (DL_FUNC) &_partialpool_traits_at, 8},
+    {"_partialpool_traits_weighted", (DL_FUNC) &_partialpool_traits_weighted, 5},
+    {"_partialpool_traits_scan", (DL_FUNC) &_partialpool_traits_scan, 8},
     {NULL, NULL, 0}
 };
 

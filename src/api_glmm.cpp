@@ -44,6 +44,7 @@ pp::GlmmSpec glmm_spec(const Rcpp::List& model) {
   const std::string integral = model["integral"];
   spec.integral.reml = Rcpp::as<bool>(model["REML"]);
   spec.integral.inner_beta = spec.integral.reml || integral == "joint";
+  spec.integral.ep = integral == "ep";
   if (integral == "agq") spec.integral.nodes = Rcpp::as<int>(model["nodes"]);
   const SEXP dispersion = model["fixed_dispersion"], shape = model["fixed_shape"];
   if (!Rf_isNull(dispersion)) {

@@ -66,6 +66,13 @@ inline pp::ModelData model_data(const Rcpp::List& rows) {
       pp::GroupingFactor g;
       g.codes = codes;
       g.levels = Rf_length(term["levels"]);
+      if (term.containsElementNamed("kernel") && !Rf_isNull(term["kernel"])) {
+        const Rcpp::List kernel = term["kernel"];
+        const SEXP c = kernel["loading"];
+        g.loading.values = REAL(c);
+        g.loading.levels = Rf_nrows(c);
+        g.loading.modes = Rf_ncols(c);
+      }
       data.factors.push_back(g);
     }
     const int p = Rf_length(term["columns"]);
@@ -114,7 +121,8 @@ inline Rcpp::List null_set_list(const std::vector<pp::NullSet>& null_sets,
   return out;
 }
 
-// Rows to predict: codes by term (NA or 0: left out) and z (NULL: an intercept).
+// Rows to predict: codes by term (NA or 0: left out) and z (NULL: an intercept). Codes beyond the
+// levels of the fit are rows of the codes' attribute "loading".
 inline pp::PredictionRows prediction_rows(const Rcpp::NumericMatrix& x, const Rcpp::List& codes,
                                           const Rcpp::List& z) {
   pp::PredictionRows rows;
@@ -124,6 +132,9 @@ inline pp::PredictionRows prediction_rows(const Rcpp::NumericMatrix& x, const Rc
     std::vector<int> level(code.size());
     for (R_xlen_t i = 0; i < code.size(); ++i) level[i] = code[i] == NA_INTEGER ? -1 : code[i] - 1;
     rows.level.push_back(std::move(level));
+    const SEXP loading = Rf_getAttrib(code, Rf_install("loading"));
+    rows.loading.push_back(Rf_isNull(loading) ? Eigen::MatrixXd()
+                                              : Eigen::MatrixXd(matrix_map(loading)));
     const SEXP zt = z[t];
     if (Rf_isNull(zt))
       rows.z.push_back(Eigen::MatrixXd::Ones(rows.x.rows(), 1));

@@ -9,6 +9,7 @@
 
 #include "cross_products.h"
 #include "dense_remainder.h"
+#include "kernel_remainder.h"
 #include "nested_remainder.h"
 #include "sparse_remainder.h"
 
@@ -19,6 +20,7 @@ enum class Storage { automatic, nested, sparse, dense };
 // Where the remainder is kept (ALGORITHMS 1.3), decided from the pattern alone.
 inline std::unique_ptr<Remainder> make_remainder(const CrossProducts& a, const Coupling& coupling,
                                                  Storage wanted) {
+  if (KernelRemainder::applies(a)) return std::make_unique<KernelRemainder>(a, coupling);
   const double q = static_cast<double>(coupling.q);
   const bool nested = NestedRemainder::applies(a, coupling);
   if (nested && (wanted == Storage::nested || wanted == Storage::automatic))
@@ -73,6 +75,7 @@ class BlockCholesky {
         remainder_->subtract(e_.data());
         if (!remainder_->factorise()) return false;
         log_det_ += remainder_->log_det();
+        remainder_->unload(border_);
         remainder_->solve_lower(border_);
         s_mm_.noalias() -= border_.transpose() * border_;
       }
@@ -94,7 +97,7 @@ class BlockCholesky {
   double r2() const { return l_mm_(m_ - 1, m_ - 1) * l_mm_(m_ - 1, m_ - 1); }
   // Cholesky factor of the Schur complement of [X y].
   const Eigen::MatrixXd& border_factor() const { return l_mm_; }
-  // L_RR^-1 S_Rm, q_R x m.
+  // L_RR^-1 S_Rm, a row for each independent effect, m columns.
   const Eigen::MatrixXd& border() const { return border_; }
   Eigen::Map<const Eigen::MatrixXd> lead_factor(Eigen::Index j) const {
     const int p = a_.terms()[0].p;

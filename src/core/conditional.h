@@ -47,6 +47,9 @@ struct PredictionRows {
   Eigen::MatrixXd x;               // m x p_x
   std::vector<Eigen::MatrixXd> z;  // by user term, m x p
   std::vector<std::vector<int>> level;
+  // Levels beyond those of the fit have effects c'u of the independent effects u: c' by row, for
+  // each user term.
+  std::vector<Eigen::MatrixXd> loading = {};
 };
 
 // Var(x'(beta^ - beta) + z'(b^ - b)) / sigma^2 of each row: the squared norm of a forward solve.
@@ -64,21 +67,33 @@ Eigen::VectorXd prediction_variance(Model& model, const PredictionRows& rows) {
     const Eigen::Index count = std::min(batch, m - first);
     Eigen::MatrixXd fixed = beta_map.transpose() * rows.x.middleRows(first, count).transpose();
     Eigen::MatrixXd trailing = Eigen::MatrixXd::Zero(coupling.q, count);
+    Eigen::MatrixXd direct = Eigen::MatrixXd::Zero(coupling.q_modes, count);
     for (Eigen::Index i = 0; i < count; ++i)
       for (std::size_t t = 0; t < model.terms().size(); ++t) {
         const Term& term = model.terms()[t];
         Eigen::VectorXd z = Eigen::VectorXd::Zero(term.p);
-        int internal = -1;
+        int internal = -1, beyond = -1, by = 0;
         map.for_each_member(t, [&](int user, int start, int p) {
           const int level = rows.level[user][first + i];
           if (level < 0) return;
-          internal = map.internal_level(t, level);
+          if (level < term.levels) {
+            internal = map.internal_level(t, level);
+          } else {
+            beyond = level - term.levels;
+            by = user;
+          }
           const Eigen::MatrixXd& c = model.standard().z_factor(user);
           z.segment(start, p) =
               c.triangularView<Eigen::Lower>().solve(rows.z[user].row(first + i).transpose());
         });
-        if (internal < 0) continue;
+        if (internal < 0 && beyond < 0) continue;
         const Eigen::VectorXd rhs = factor.lambda()[t].transpose() * z;
+        if (beyond >= 0) {
+          for (Eigen::Index k = 0; k < term.modes(); ++k)
+            direct.col(i).segment(coupling.mode_offset[t] + k * term.p, term.p) +=
+                rows.loading[by](beyond, k) * rhs;
+          continue;
+        }
         if (t > 0) {
           trailing.col(i).segment(coupling.offset[t] + static_cast<Eigen::Index>(internal) * term.p,
                                   term.p) += rhs;
@@ -94,6 +109,8 @@ Eigen::VectorXd prediction_variance(Model& model, const PredictionRows& rows) {
           trailing(coupling.row(internal)[r], i) -= ev[r];
       }
     if (factor.remainder()) {
+      factor.remainder()->unload(trailing);
+      trailing += direct;
       factor.remainder()->solve_lower(trailing);
       fixed -= factor.border().leftCols(px).transpose() * trailing;
       out.segment(first, count) += trailing.colwise().squaredNorm().transpose();

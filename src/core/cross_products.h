@@ -42,11 +42,12 @@ class CrossProducts {
   void add(const RowBlock& block, const std::vector<GroupingFactor>& factors) {
     xy_.selfadjointView<Eigen::Lower>().rankUpdate(block.xy.topRows(block.rows).transpose());
     if (n_terms_ == 0) return;
+    const int first = terms_[0].levels == 0 ? 1 : 0;  // a leading term without levels
     gather_rows(block);
     std::vector<int> level(n_terms_);
     for (Eigen::Index i = 0; i < block.rows; ++i) {
       const double* xy = row_xy_.data() + i * m_;
-      for (int t = 0; t < n_terms_; ++t) {
+      for (int t = first; t < n_terms_; ++t) {
         const int p = terms_[t].p;
         level[t] = factors[terms_[t].factor].level(block.first + i);
         const double* z = row_z_[t].data() + i * p;
@@ -56,7 +57,7 @@ class CrossProducts {
           for (int r = 0; r < p; ++r) d[c * p + r] += z[r] * z[c];
           for (int r = 0; r < m_; ++r) y[r] += xy[r] * z[c];
         }
-        for (int a = 0; a < t; ++a) {
+        for (int a = first; a < t; ++a) {
           const int pa = terms_[a].p;
           const double* za = row_z_[a].data() + i * pa;
           double* cell = pair(a, t).cell(level[a], level[t]);

@@ -35,24 +35,7 @@ class DenseRemainder : public Remainder {
   }
 
   void assemble(const CrossProducts& a, const std::vector<Eigen::MatrixXd>& lambda) override {
-    l_.setZero(q_, q_);  // allocated here: the caller has had time to say how much it takes
-    for (int t = 1; t < a.n_terms(); ++t) {
-      const int p = p_[t];
-      for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level) {
-        const Eigen::Index at = coupling_.offset[t] + level * p;
-        l_.block(at, at, p, p).noalias() = lambda[t].transpose() * a.diagonal(t, level) * lambda[t];
-      }
-      for (int s = 1; s < t; ++s) {
-        const PairTable& cells = a.pair(s, t);
-        for (int level = 0; level < a.terms()[s].levels; ++level)
-          for (std::size_t c = cells.begin(level); c < cells.end(level); ++c) {
-            const Eigen::Map<const Eigen::MatrixXd> cell(cells.values(c), p, p_[s]);
-            l_.block(coupling_.offset[t] + static_cast<Eigen::Index>(cells.second(c)) * p,
-                     coupling_.offset[s] + static_cast<Eigen::Index>(level) * p_[s], p, p_[s])
-                .noalias() = lambda[t].transpose() * cell * lambda[s];
-          }
-      }
-    }
+    add_up(a, lambda);
     l_.diagonal().array() += 1.0;
   }
 
@@ -81,6 +64,49 @@ class DenseRemainder : public Remainder {
   void invert(const double* e) override {
     t_ = l_;
     dense::inverse_from_cholesky(t_, workspace_);
+    multiply_all(e);
+  }
+
+  void multiply(Eigen::Index j, const double*, double* n) const override {
+    std::copy_n(product_.data() + coupling_.start[j] * coupling_.p1,
+                coupling_.count(j) * coupling_.p1, n);
+  }
+
+  void diagonal_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const override {
+    const Eigen::Index at = coupling_.offset[t] + level * p_[t];
+    out = t_.block(at, at, p_[t], p_[t]);
+  }
+  void cell_block(int a, int b, std::size_t, Eigen::Index level_a, Eigen::Index level_b,
+                  Eigen::MatrixXd& out) const override {
+    out = t_.block(coupling_.offset[b] + level_b * p_[b], coupling_.offset[a] + level_a * p_[a],
+                   p_[b], p_[a]);
+  }
+
+ protected:
+  // Lambda_R' A_RR Lambda_R, lower triangle.
+  void add_up(const CrossProducts& a, const std::vector<Eigen::MatrixXd>& lambda) {
+    l_.setZero(q_, q_);  // allocated here: the caller has had time to say how much it takes
+    for (int t = 1; t < a.n_terms(); ++t) {
+      const int p = p_[t];
+      for (Eigen::Index level = 0; level < a.terms()[t].levels; ++level) {
+        const Eigen::Index at = coupling_.offset[t] + level * p;
+        l_.block(at, at, p, p).noalias() = lambda[t].transpose() * a.diagonal(t, level) * lambda[t];
+      }
+      for (int s = 1; s < t; ++s) {
+        const PairTable& cells = a.pair(s, t);
+        for (int level = 0; level < a.terms()[s].levels; ++level)
+          for (std::size_t c = cells.begin(level); c < cells.end(level); ++c) {
+            const Eigen::Map<const Eigen::MatrixXd> cell(cells.values(c), p, p_[s]);
+            l_.block(coupling_.offset[t] + static_cast<Eigen::Index>(cells.second(c)) * p,
+                     coupling_.offset[s] + static_cast<Eigen::Index>(level) * p_[s], p, p_[s])
+                .noalias() = lambda[t].transpose() * cell * lambda[s];
+          }
+      }
+    }
+  }
+
+  // T[r_j, r_j] E_j of all levels.
+  void multiply_all(const double* e) {
     const int p1 = coupling_.p1;
     product_.assign(coupling_.rows.size() * p1, 0.0);
     Eigen::MatrixXd product;
@@ -105,20 +131,11 @@ class DenseRemainder : public Remainder {
     });
   }
 
-  void multiply(Eigen::Index j, const double*, double* n) const override {
-    std::copy_n(product_.data() + coupling_.start[j] * coupling_.p1,
-                coupling_.count(j) * coupling_.p1, n);
-  }
-
-  void diagonal_block(int t, Eigen::Index level, Eigen::MatrixXd& out) const override {
-    const Eigen::Index at = coupling_.offset[t] + level * p_[t];
-    out = t_.block(at, at, p_[t], p_[t]);
-  }
-  void cell_block(int a, int b, std::size_t, Eigen::Index level_a, Eigen::Index level_b,
-                  Eigen::MatrixXd& out) const override {
-    out = t_.block(coupling_.offset[b] + level_b * p_[b], coupling_.offset[a] + level_a * p_[a],
-                   p_[b], p_[a]);
-  }
+  const Coupling& coupling_;
+  Eigen::Index q_;
+  std::vector<int> p_;
+  Eigen::MatrixXd l_, t_;
+  dense::Workspace workspace_;
 
  private:
   static constexpr Eigen::Index panel_columns = 64, cache_bytes = 1 << 19;
@@ -233,15 +250,11 @@ class DenseRemainder : public Remainder {
     }
   }
 
-  const Coupling& coupling_;
-  Eigen::Index q_;
-  std::vector<int> p_;
-  Eigen::MatrixXd l_, t_, panel_;
+  Eigen::MatrixXd panel_;
   std::vector<int> heavy_;
   std::vector<char> is_heavy_;   // 1 for the levels in heavy_
   std::vector<double> product_;  // T[r_j, r_j] E_j of all levels
   std::vector<std::size_t> next_;
-  dense::Workspace workspace_;
 };
 
 }  // namespace partialpool

@@ -29,6 +29,17 @@ struct RowDerivatives {
   Extra shape;           // k = shape on its internal scale; empty if the family has none
 };
 
+struct TiltedBatch;
+
+// Rows whose integral against a normal density has a closed form or a rule of its own.
+struct RowForm {
+  enum Kind { general, logit, probit, gaussian };
+  Kind kind = general;
+  // logit, probit: successes and failures; gaussian: response and variance. Prior weights are in
+  // them, and the weighted log density has `constant` besides.
+  double a = 0.0, b = 0.0, constant = 0.0;
+};
+
 // A conditional distribution with its link, for all rows of a model. A new distribution is a file.
 class Family {
  public:
@@ -67,6 +78,28 @@ class Family {
   virtual int unbounded_direction(Eigen::Index i) const {
     (void)i;
     return 0;
+  }
+
+  // Row i at n values of eta: weighted log densities with all constants, -infinity (never NaN)
+  // where eta gives no distribution; s and W are zero there.
+  virtual void row_values(Eigen::Index i, const double* eta, Eigen::Index n, double* l) const = 0;
+  virtual void row_scores(Eigen::Index i, const double* eta, Eigen::Index n, double* l, double* s,
+                          double* w) const = 0;
+  // dl/dlog phi, dl/dlogit pi and dl/dshape; null where the family has none.
+  virtual void row_extras(Eigen::Index i, const double* eta, Eigen::Index n, double* dispersion,
+                          double* zero_inflation, double* shape) const = 0;
+  // Whether l of every row is concave in eta, where it is finite.
+  virtual bool log_concave() const { return false; }
+  // An eta near the maximum of the density of row i, or NaN.
+  virtual double row_centre(Eigen::Index i) const = 0;
+  // The tilted moments of many rows at once, those that are done; false: there is no such way.
+  virtual bool tilted(const TiltedBatch& batch) const {
+    (void)batch;
+    return false;
+  }
+  virtual RowForm row_form(Eigen::Index i) const {
+    (void)i;
+    return RowForm();
   }
 };
 

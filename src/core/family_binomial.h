@@ -20,6 +20,22 @@ struct BinomialRow {
   }
 };
 
+// The log of a binomial coefficient, without the cancellation of log gamma functions that are
+// large.
+inline double log_choose(double n, double k, double rest) {
+  const double least = std::fmin(k, rest), most = std::fmax(k, rest);
+  if (n < 100.0 || least == 0.0) return special::log_choose(n, k, rest);
+  if (least < 10.0) {  // Gamma(most + 1 + least) / Gamma(most + 1) by its asymptotic series
+    const double z = least / (most + 1.0), a = most + 1.0;
+    return a * (z * std::log1p(z) + special::log1pmx(z)) - 0.5 * std::log1p(z) +
+           special::stirling_by_log<0>(a + least)[0] - special::stirling_by_log<0>(a)[0] +
+           least * std::log(a) - std::lgamma(least + 1.0);
+  }
+  return -k * std::log(k / n) - rest * std::log(rest / n) - 0.5 * std::log(k * (rest / n)) -
+         special::log_sqrt_2pi + special::stirling_by_log<0>(n)[0] -
+         special::stirling_by_log<0>(k)[0] - special::stirling_by_log<0>(rest)[0];
+}
+
 struct Binomial {
   static constexpr MeanKind kind = MeanKind::probability;
   static constexpr bool dispersion = false, shape = false, hurdle = false;
@@ -38,7 +54,7 @@ struct Binomial {
     return row.successes * mean.log_mu() + row.failures * mean.log_1m();
   }
   static double fixed(const Row& row) {
-    return special::log_choose(row.trials(), row.successes, row.failures);
+    return log_choose(row.trials(), row.successes, row.failures);
   }
   static EtaFree eta_free(const Row&, double, double) { return EtaFree(); }
   static double key(const Row&) { return 0.0; }
@@ -51,6 +67,18 @@ struct Binomial {
   static double start_shape() { return 0.0; }
   static int limit(const Row& row) {
     return row.failures == 0.0 ? 1 : row.successes == 0.0 ? -1 : 0;
+  }
+  static bool log_concave(Link link) { return link != Link::cauchit; }
+  static RowForm form(const Row& row, Link link, double weight, double, double constant) {
+    RowForm out;
+    out.a = weight * row.successes;
+    out.b = weight * row.failures;
+    out.constant = constant;
+    if (link == Link::logit)
+      out.kind = RowForm::logit;
+    else if (link == Link::probit && out.a + out.b == 1.0 && out.a * out.b == 0.0)
+      out.kind = RowForm::probit;
+    return out;
   }
   static bool unit(const Row& row) {
     return (row.successes == 1.0 && row.failures == 0.0) ||

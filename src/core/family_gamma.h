@@ -46,6 +46,7 @@ struct Gamma {
   }
   static double start_shape() { return 0.0; }
   static int limit(const Row&) { return 0; }
+  static bool log_concave(Link link) { return link == Link::log || link == Link::inverse; }
   static bool unit(const Row&) { return true; }
   static void kernel_input(const Row& row, double, double& y, double&) { y = row.log_y; }
 };

@@ -44,6 +44,16 @@ struct Gaussian {
   }
   static double start_shape() { return 0.0; }
   static int limit(const Row&) { return 0; }
+  static bool log_concave(Link link) { return link == Link::identity; }
+  static RowForm form(const Row& row, Link link, double weight, double log_phi, double constant) {
+    RowForm out;
+    if (link != Link::identity || weight == 0.0) return out;
+    out.kind = RowForm::gaussian;
+    out.a = row.y;
+    out.b = std::exp(log_phi) / weight;
+    out.constant = constant;
+    return out;
+  }
 };
 
 // (y - mu) / sqrt(phi) has Student's t distribution, with log df as the shape.

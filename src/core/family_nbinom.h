@@ -46,6 +46,7 @@ struct Nbinom2 {
   static double information(const Row&, const MeanSlope& mean, double log_phi, double) {
     return mean.square * mean.mu / (1.0 + mean.mu * std::exp(-log_phi));
   }
+  static bool log_concave(Link link) { return link == Link::log; }
   static bool unit(const Row&) { return true; }
   static void kernel_input(const Row& row, double weight, double& y, double&) {
     y = weight * row.y;
@@ -174,6 +175,7 @@ struct TruncatedNbinom2 : Nbinom2 {
   }
   static double start_mean(const Row& row) { return row.y > 1.0 ? row.y : 0.5; }
   static int limit(const Row& row) { return row.y == 1.0 ? -1 : 0; }
+  static bool log_concave(Link) { return false; }
 };
 
 struct TruncatedNbinom1 : Nbinom1 {

@@ -36,6 +36,9 @@ struct Poisson {
   static double log_phi_from(double, double) { return 0.0; }
   static double start_shape() { return 0.0; }
   static int limit(const Row& row) { return row.y == 0.0 ? -1 : 0; }
+  static bool log_concave(Link link) {
+    return link != Link::inverse && link != Link::inverse_square;
+  }
   static bool unit(const Row&) { return true; }
   static void kernel_input(const Row& row, double weight, double& y, double&) {
     y = weight * row.y;
@@ -84,6 +87,7 @@ struct TruncatedPoisson : Poisson {
   }
   static double start_mean(const Row& row) { return row.y > 1.0 ? row.y : 0.5; }
   static int limit(const Row& row) { return row.y == 1.0 ? -1 : 0; }
+  static bool log_concave(Link link) { return link == Link::log; }
 };
 
 }  // namespace partialpool

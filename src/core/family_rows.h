@@ -45,6 +45,26 @@ double shared_dispersion_of(double log_phi, long) {
   return log_phi;
 }
 
+// D::log_concave(link) and D::form(row, link, weight, log phi, constant) where a distribution has
+// them.
+template <class D>
+auto log_concave_of(Link link, int) -> decltype(D::log_concave(link)) {
+  return D::log_concave(link);
+}
+template <class D>
+bool log_concave_of(Link, long) {
+  return false;
+}
+template <class D, class Row>
+auto row_form_of(const Row& row, Link link, double weight, double log_phi, double constant, int)
+    -> decltype(D::form(row, link, weight, log_phi, constant)) {
+  return D::form(row, link, weight, log_phi, constant);
+}
+template <class D, class Row>
+RowForm row_form_of(const Row&, Link, double, double, double, long) {
+  return RowForm();
+}
+
 // A Family from a distribution D, which gives for one row:
 //   kind, dispersion, shape   the kind of its mean, whether it has phi and a shape
 //   hurdle                    its zeros can only come from zero inflation
@@ -56,6 +76,7 @@ double shared_dispersion_of(double log_phi, long) {
 //   information               expected, by eta
 //   start_mean, moments, log_phi_from (from the means of the moments)
 //   limit                     -1, 1: the density has its supremum at the lower, upper limit of mu
+// and, if it likes, shared_dispersion, log_concave, form
 template <class D>
 class RowFamily : public Family {
  public:
@@ -186,6 +207,66 @@ class RowFamily : public Family {
     if (limit < 0 && lower_limit_at_infinity(link_, D::kind)) return -link_direction(link_);
     if (limit > 0 && upper_limit_at_infinity(link_)) return link_direction(link_);
     return 0;
+  }
+
+  void row_values(Eigen::Index i, const double* eta, Eigen::Index n, double* l) const override {
+    const auto now = parameters_of<double>(i);
+    const double weight_i = weight(i);
+    for (Eigen::Index k = 0; k < n; ++k) {
+      const double value = density<double>(i, eta[k], eta[k], now);
+      l[k] = weight_i == 0.0 ? 0.0 : std::isfinite(value) ? weight_i * value : -special::infinity;
+    }
+  }
+
+  void row_scores(Eigen::Index i, const double* eta, Eigen::Index n, double* l, double* s,
+                  double* w) const override {
+    using T = Jet<3, 0>;
+    const auto now = parameters_of<T>(i);
+    const double weight_i = weight(i);
+    for (Eigen::Index k = 0; k < n; ++k) {
+      const T row = density<T>(i, eta[k], T::eta(eta[k]), now);
+      l[k] = weight_i == 0.0 ? 0.0 : weight_i * row.f[0];
+      s[k] = weight_i * row.f[1];
+      w[k] = -2.0 * weight_i * row.f[2];
+      if (weight_i == 0.0 || !std::isfinite(l[k])) {
+        if (weight_i != 0.0) l[k] = -special::infinity;
+        s[k] = w[k] = 0.0;
+      }
+    }
+  }
+
+  void row_extras(Eigen::Index i, const double* eta, Eigen::Index n, double* dispersion,
+                  double* zero_inflation, double* shape) const override {
+    using T = Jet<1, parameters>;
+    const auto now = parameters_of<T>(i);
+    const double weight_i = weight(i);
+    const auto store = [&](Eigen::Index k, const auto& row) {
+      if constexpr (D::dispersion) dispersion[k] = weight_i * row.d[0][0];
+      if constexpr (D::shape) shape[k] = weight_i * row.d[D::dispersion][0];
+    };
+    for (Eigen::Index k = 0; k < n; ++k) {
+      if (inflated_) {
+        const auto row = density<Jet<1, parameters + 1>>(i, eta[k], T::eta(eta[k]), now);
+        store(k, row);
+        zero_inflation[k] = weight_i * row.d[parameters][0];
+      } else {
+        store(k, density<T>(i, eta[k], T::eta(eta[k]), now));
+      }
+    }
+  }
+
+  bool log_concave() const override { return !inflated_ && log_concave_of<D>(link_, 0); }
+
+  double row_centre(Eigen::Index i) const override {
+    double mu = D::start_mean(rows_[i]);
+    if (D::kind == MeanKind::real && (link_ == Link::log || link_ == Link::sqrt))
+      mu = std::fmax(mu, 1e-3);
+    return link_function(link_, mu);
+  }
+
+  RowForm row_form(Eigen::Index i) const override {
+    if (inflated_) return RowForm();
+    return row_form_of<D>(rows_[i], link_, weight(i), log_phi(i), weight(i) * free_[i].l, 0);
   }
 
  protected:
@@ -322,6 +403,23 @@ class RowFamily : public Family {
     }
   }
 
+  // The log density of a row at eta, of which x is the number or the jet.
+  template <class Out, class T>
+  inline Out density(Eigen::Index i, double eta, const T& x,
+                     const typename D::template Parameters<T>& now) const {
+    const bool feasible = link_feasible(link_, D::kind, eta);
+    T own(-special::infinity);
+    if (feasible && !only_inflation(i)) {
+      own = D::log_density(rows_[i], Mean<T>{link_, D::kind, x}, now);
+      add_free(own, free_[i]);
+    }
+    if (!inflated_ || !feasible) return widened<Out>(own);
+    const Out all = widened<Out>(own), delta = parameter<parameters, Out>(logit_pi(i));
+    if (only_inflation(i)) return -apply(special::Softplus(), -delta);
+    if (zero_[i]) return zero_inflated(all, delta);
+    return all - apply(special::Softplus(), delta);
+  }
+
   // Calls visit(row, log density, weight); Out has one parameter more than the distribution with
   // zero inflation. The sum, and l unless it is null, hold -infinity where a density is zero.
   template <class Out, class Variable, class Visit>
@@ -334,27 +432,9 @@ class RowFamily : public Family {
     for (Eigen::Index i = 0; i < n_; ++i) {
       const double weight_i = weight(i);
       if (!common) now = parameters_of<T>(i);
-      T own(-special::infinity);
-      if (link_feasible(link_, D::kind, eta[i]) && !only_inflation(i)) {
-        own = D::log_density(rows_[i], Mean<T>{link_, D::kind, variable(eta[i])}, now);
-        add_free(own, free_[i]);
-      }
-      double value;
-      if (inflated_ && link_feasible(link_, D::kind, eta[i])) {
-        Out all = widened<Out>(own);
-        const Out delta = parameter<parameters, Out>(logit_pi(i));
-        if (only_inflation(i))
-          all = -apply(special::Softplus(), -delta);
-        else if (zero_[i])
-          all = zero_inflated(all, delta);
-        else
-          all = all - apply(special::Softplus(), delta);
-        value = value_of(all);
-        visit(i, all, weight_i);
-      } else {
-        value = value_of(own);
-        visit(i, widened<Out>(own), weight_i);
-      }
+      const Out all = density<Out>(i, eta[i], variable(eta[i]), now);
+      double value = value_of(all);
+      visit(i, all, weight_i);
       if (!std::isfinite(value)) value = -special::infinity;
       const double weighted = weight_i == 0.0 ? 0.0 : weight_i * value;
       if (l) l[i] = weighted;

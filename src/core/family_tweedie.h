@@ -99,6 +99,7 @@ struct Tweedie {
     return std::fmin(std::fmax(std::log(pearson), -40.0), 40.0);
   }
   static double start_shape() { return 0.0; }  // p = 1.5
+  static bool log_concave(Link link) { return link == Link::log; }
   static int limit(const Row& row) { return row.y == 0.0 ? -1 : 0; }
 
  private:

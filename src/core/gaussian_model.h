@@ -97,9 +97,10 @@ class GaussianModel {
     const Solution& s = profiled_->solution();
     const int p = standard_->columns();
     std::vector<Eigen::MatrixXd> b;
+    Eigen::MatrixXd buffer;
     double sum = 0.0;
     for (std::size_t t = 0; t < terms_.size(); ++t)
-      b.push_back(profiled_->factor().lambda()[t] * s.u[t]);
+      b.push_back(loaded(terms_[t], profiled_->factor().lambda()[t] * s.u[t], buffer));
     for_each_row_block([&](const RowBlock& block) {
       Eigen::VectorXd e = block.xy.col(p) - block.xy.leftCols(p) * s.beta;
       for (std::size_t t = 0; t < terms_.size(); ++t)

@@ -100,6 +100,7 @@ class GlmmModel {
       best.optimum.status = "not finite";
       return best;
     }
+    if (spec_.integral.ep && !given) move_to_laplace(x, control);
     best = MarginalSearch(*marginal_, control).run(given ? *given : x);
     // Large random effects may leave the range of the mean at once: smaller ones.
     for (const double size : {0.1, 0.01}) {
@@ -223,6 +224,21 @@ class GlmmModel {
     parts_.estimate_shape = family_->has_shape() && !spec_.fixed_shape;
     parts_.shape = spec_.shape;
     parts_.log_phi = spec_.log_phi;
+  }
+
+  // Expectation propagation starts where the Laplace approximation, which takes a fraction of the
+  // time, has its optimum.
+  void move_to_laplace(Eigen::VectorXd& x, const NewtonControl& control) {
+    Marginal laplace(data_, map(), *rows_, *family_, *a_, offset_, parts_, IntegralChoice(),
+                     spec_.storage);
+    laplace.set_magnitude(magnitude());
+    laplace.start_cold(start_.beta);
+    const Optimum found = MarginalSearch(laplace, control).run(x).optimum;
+    if (found.status != "converged") return;
+    // From a variance of zero there is no way up.
+    const int covariances = found.null_sets.empty() ? 0 : laplace.n_theta();
+    x.tail(x.size() - covariances) = found.x.tail(x.size() - covariances);
+    marginal_->start_at(laplace.mode());
   }
 
   // Size of the terms of the log densities.

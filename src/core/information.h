@@ -14,16 +14,28 @@
 namespace partialpool {
 
 // Working variables f = Z_t (I x Delta) w_t, each given by its term and by v_t = Delta w_t
-// (p_t x J_t); all are handled together, so that the factor is walked through once.
+// (p_t x modes); all are handled together, so that the factor is walked through once.
 struct WorkingVariables {
   std::vector<int> term;
   std::vector<Eigen::MatrixXd> v;
   int count() const { return static_cast<int>(term.size()); }
+  // The same with v by level.
+  WorkingVariables by_level(const CrossProducts& a) const {
+    WorkingVariables out;
+    out.term = term;
+    Eigen::MatrixXd buffer;
+    for (int h = 0; h < count(); ++h) out.v.push_back(loaded(a.terms()[term[h]], v[h], buffer));
+    return out;
+  }
 };
 
 // F'PF for the working variables (k x k): F'WF less the squared forward solve (ALGORITHMS 4.1).
-inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVariables& f) {
+inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVariables& given) {
   const CrossProducts& a = factor.cross_products();
+  WorkingVariables loaded_variables;
+  const bool any_loading = KernelRemainder::applies(a);
+  if (any_loading) loaded_variables = given.by_level(a);
+  const WorkingVariables& f = any_loading ? loaded_variables : given;
   const Coupling& coupling = factor.coupling();
   const int k = f.count(), px = a.p_x();
   const Term& lead = a.terms()[0];
@@ -129,6 +141,7 @@ inline Eigen::MatrixXd working_products(BlockCholesky& factor, const WorkingVari
       }
     }
     rhs -= handed;
+    factor.remainder()->unload(rhs);
     factor.remainder()->solve_lower(rhs);
     products.noalias() -= rhs.transpose() * rhs;
     fixed.noalias() -= factor.border().leftCols(px).transpose() * rhs;

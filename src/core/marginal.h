@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ep.h"
 #include "extra_predictor.h"
 #include "information.h"
 #include "leverages.h"
@@ -26,6 +27,7 @@ struct IntegralChoice {
   int nodes = 1;            // per dimension; 1: Laplace
   bool inner_beta = false;  // beta is the mode too, and no parameter: REML, or lme4's nAGQ = 0
   bool reml = false;        // beta is integrated out as well
+  bool ep = false;          // expectation propagation in place of Laplace or quadrature
 };
 
 // Parameters besides those of the covariances.
@@ -61,8 +63,9 @@ class Marginal {
       quadrature_ = std::make_unique<Quadrature>(rows, family, factor_, choice_.nodes);
       triangular_ = triangular_directions();
     }
+    if (choice_.ep) ep_ = std::make_unique<ExpectationPropagation>(rows, family, factor_, pirls_);
     for (const Term& term : a.terms())
-      warm_.u.push_back(Eigen::MatrixXd::Zero(term.p, term.levels));
+      warm_.u.push_back(Eigen::MatrixXd::Zero(term.p, term.modes()));
     warm_.beta = Eigen::VectorXd::Zero(rows.p_x());
   }
 
@@ -81,6 +84,7 @@ class Marginal {
     if (!x.allFinite()) return std::numeric_limits<double>::infinity();
     set_family(x);
     if (!choice_.inner_beta && a_.m() > 0) a_.set_border(0);
+    if (ep_) return ep_value(x);
     mode_.u = warm_.u;
     mode_.beta = warm_.beta;
     const bool found = pirls_.solve(lambdas(data_, a_.terms(), x), beta_part(x), mode_);
@@ -102,6 +106,10 @@ class Marginal {
 
   // The modes of the last value are where the next one starts.
   void accept() {
+    if (ep_) {
+      warm_sites_ = sites_;
+      return;
+    }
     warm_.u = mode_.u;
     warm_.beta = mode_.beta;
     const double d = pirls_.penalised(mode_);
@@ -111,6 +119,7 @@ class Marginal {
   // Derivative by the entries of each Lambda_t (full); the rest waits for gradient().
   std::vector<Eigen::MatrixXd> lambda_gradient() {
     ++gradients_;
+    if (ep_) return ep_gradient();
     const std::vector<Eigen::MatrixXd>& lambda = factor_.lambda();
     family_.derivatives(mode_.eta.data(), derivatives_);
     const MixedRows::Blocks w = rows_.z_transposed(mode_.s);
@@ -232,6 +241,10 @@ class Marginal {
   // that cancel.
   double floor() const { return 1e-15 * magnitude_; }
   double noise(double value) const { return 1e-11 * (std::fabs(value) + 1.0) + floor(); }
+  // For differences of the gradient, central or one-sided; the sweeps leave more noise in it.
+  double difference_step(bool central) const {
+    return ep_ ? (central ? 3e-4 : 1e-4) : (central ? 3e-5 : 1e-5);
+  }
   void set_magnitude(double value) { magnitude_ = value; }
   // How many values were not finite since reset_counts() because no mode was found.
   int failures() const { return failures_; }
@@ -240,12 +253,66 @@ class Marginal {
   int pirls_iterations() const { return pirls_iterations_; }
   void reset_counts() { evaluations_ = gradients_ = pirls_iterations_ = failures_ = 0; }
   void start_cold(const Eigen::VectorXd& beta) {
+    warm_sites_ = Sites();
     for (Eigen::MatrixXd& u : warm_.u) u.setZero();
     warm_.beta = beta;
     pirls_.cold_start_above(std::numeric_limits<double>::infinity());
   }
+  // Sites with the curvature of the densities at the modes of another approximation.
+  void start_at(const Mode& mode) {
+    warm_sites_.origin = offset_;
+    rows_.add_x(mode.beta, warm_sites_.origin);
+    warm_sites_.tau = mode.w.cwiseMax(0.0);
+    warm_sites_.nu = mode.s + warm_sites_.tau.cwiseProduct(mode.eta - warm_sites_.origin);
+  }
 
  private:
+  // Expectation propagation. What stands in `mode_`: the posterior mean, the sites' score and weights
+  // there.
+  double ep_value(const Eigen::VectorXd& x) {
+    mode_.beta = beta_part(x);
+    Eigen::VectorXd origin = offset_;
+    rows_.add_x(mode_.beta, origin);
+    sites_ = warm_sites_.tau.size() > 0 ? warm_sites_ : ep_->start(origin);
+    sites_.move(origin);
+    const bool found = ep_->solve(lambdas(data_, a_.terms(), x), sites_, ep_tolerance_);
+    pirls_iterations_ += ep_->sweeps();
+    if (!found) {
+      failure_ = ep_->reason();
+      ++failures_;
+      return std::numeric_limits<double>::infinity();
+    }
+    mode_.u = ep_->u();
+    mode_.eta = origin + ep_->mean();
+    mode_.s = ep_->score(sites_);
+    mode_.w = sites_.tau;
+    return parts_.prior.penalty(mode_.beta) - 2.0 * ep_->log_z();
+  }
+
+  std::vector<Eigen::MatrixXd> ep_gradient() {
+    SelectedInverse inverse(factor_, false);
+    std::vector<Eigen::MatrixXd> g = inverse_products(factor_, inverse);
+    const MixedRows::Blocks w = rows_.z_transposed(mode_.s);
+    for (int t = 0; t < a_.n_terms(); ++t)
+      g[t] = (2.0 * (g[t] - w[t] * mode_.u[t].transpose())).eval();
+    rest_.resize(size() - n_theta_);
+    if (n_beta_ > 0) {
+      rest_.head(n_beta_) = -2.0 * rows_.x_transposed(mode_.s);
+      if (parts_.prior.any()) rest_.head(n_beta_) += 2.0 * parts_.prior.slope(mode_.beta);
+    }
+    if (size() == n_theta_ + n_beta_) return g;
+    Eigen::VectorXd dispersion, zero_inflation, shape;
+    ep_->expectations(sites_, dispersion, zero_inflation, shape);
+    if (parts_.dispersion.size() > 0)
+      rest_.segment(dispersion_at() - n_theta_, parts_.dispersion.size()) =
+          -2.0 * parts_.dispersion.gradient(dispersion);
+    if (parts_.zero_inflation.size() > 0)
+      rest_.segment(zero_inflation_at() - n_theta_, parts_.zero_inflation.size()) =
+          -2.0 * parts_.zero_inflation.gradient(zero_inflation);
+    if (parts_.estimate_shape) rest_[shape_at() - n_theta_] = -2.0 * shape.sum();
+    return g;
+  }
+
   Eigen::VectorXd beta_part(const Eigen::VectorXd& x) const { return x.segment(n_theta_, n_beta_); }
 
   void set_family(const Eigen::VectorXd& x) {
@@ -309,6 +376,9 @@ class Marginal {
   BlockCholesky factor_;
   Pirls pirls_;
   std::unique_ptr<Quadrature> quadrature_;
+  std::unique_ptr<ExpectationPropagation> ep_;
+  Sites warm_sites_, sites_;
+  double ep_tolerance_ = 1e-9;
   int n_theta_, n_beta_;
   Eigen::MatrixXd triangular_;  // see canonical()
   Eigen::VectorXd x_, rest_;

@@ -86,7 +86,7 @@ inline Eigen::MatrixXd difference_hessian(Marginal& f, const Eigen::VectorXd& x,
   for (Eigen::Index i = 0; i < basis.cols(); ++i) {
     const auto covariances = basis.col(i).head(f.n_theta());
     const double size =
-        (central ? 3e-5 : 1e-5) * std::max(1.0, std::fabs(covariances.dot(x.head(f.n_theta()))));
+        f.difference_step(central) * std::max(1.0, std::fabs(covariances.dot(x.head(f.n_theta()))));
     Eigen::VectorXd slope = Eigen::VectorXd::Zero(x.size()), beta_slope = 0.0 * beta;
     int sides = 0;
     for (const double step : {size, -size}) {

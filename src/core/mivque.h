@@ -12,7 +12,8 @@
 namespace partialpool {
 
 // MIVQUE(0): variance components by one linear system, from the cross-products alone (ALGORITHMS
-// 5). One component for each (term, z column); returns their ratios to the residual variance.
+// 5). One component for each (term, z column); returns their ratios to the residual variance. The
+// levels of every term are taken as independent.
 inline std::vector<Eigen::VectorXd> mivque0(const CrossProducts& a, Eigen::Index n) {
   const int px = a.p_x(), terms = a.n_terms();
   std::vector<int> first(terms + 1, 0);
@@ -90,6 +91,12 @@ inline std::vector<Eigen::VectorXd> mivque0(const CrossProducts& a, Eigen::Index
   std::vector<Eigen::VectorXd> out;
   for (int t = 0; t < terms; ++t) {
     Eigen::VectorXd ratio = v.segment(first[t], a.terms()[t].p) / ve;
+    if (a.terms()[t].loading) {
+      // Its z is in units of the mean variance of the rows, which the loading brings back to 1.
+      Eigen::VectorXd sums = Eigen::VectorXd::Zero(ratio.size());
+      for (int j = 0; j < a.terms()[t].levels; ++j) sums += a.diagonal(t, j).diagonal();
+      ratio = ratio.cwiseProduct(sums / static_cast<double>(n)).eval();
+    }
     for (Eigen::Index i = 0; i < ratio.size(); ++i)
       ratio[i] = std::isfinite(ratio[i]) ? std::min(std::max(ratio[i], 1e-3), 1e4) : 1.0;
     out.push_back(ratio);

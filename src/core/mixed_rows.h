@@ -14,7 +14,7 @@ namespace partialpool {
 // iteration of a GLMM. They are ordered by leading level: what belongs to one level lies together.
 class MixedRows {
  public:
-  using Blocks = std::vector<Eigen::MatrixXd>;  // by term, p_t x J_t
+  using Blocks = std::vector<Eigen::MatrixXd>;  // by term, p_t x modes
 
   MixedRows(const ModelData& data, const std::vector<Term>& terms, const Standardisation& standard)
       : n_(data.n), p_x_(standard.columns()) {
@@ -26,8 +26,14 @@ class MixedRows {
       TermRows rows;
       rows.p = term.p;
       rows.n_levels = term.levels;
-      rows.constant = term.members.size() == 1 && data.terms[term.members[0]].intercept_only();
+      rows.term = term;
+      rows.constant =
+          term.members.size() == 1 && !term.loading && data.terms[term.members[0]].intercept_only();
       if (!rows.constant) rows.z.resize(term.p, n_);
+      if (term.levels == 0) {  // nothing to lead with
+        terms_.push_back(std::move(rows));
+        continue;
+      }
       rows.level.resize(n_);
       const GroupingFactor& factor = data.factors[term.factor];
       for (Eigen::Index k = 0; k < n_; ++k) rows.level[k] = factor.level(order_[k]);
@@ -88,13 +94,13 @@ class MixedRows {
   // The pattern of the cross-products: every pair of levels that occurs.
   void build_pattern(CrossProducts& a) {
     cells_.resize(terms_.size() * (terms_.size() - (terms_.empty() ? 0 : 1)) / 2);
-    for (int s = 0; s < n_terms(); ++s)
+    for (int s = first_term(); s < n_terms(); ++s)
       for (int t = s + 1; t < n_terms(); ++t) {
         PairTable& table = a.pair_sums(s, t);
         for (Eigen::Index i = 0; i < n_; ++i) table.cell(terms_[s].level[i], terms_[t].level[i]);
       }
     a.finish(true);
-    for (int s = 0; s < n_terms(); ++s)
+    for (int s = first_term(); s < n_terms(); ++s)
       for (int t = s + 1; t < n_terms(); ++t) {
         PairTable& table = a.pair_sums(s, t);
         std::vector<std::size_t>& cells = cells_[pair_index(s, t)];
@@ -108,9 +114,9 @@ class MixedRows {
   // A <- [Z X]'W[Z X]; weights may be negative. X is left out if A has no border.
   void weigh(const double* w, CrossProducts& a) const {
     a.set_zero();
-    for (int t = 0; t < n_terms(); ++t) {
+    for (int t = first_term(); t < n_terms(); ++t) {
       add_diagonal(t, w, a.diagonal_sums(t));
-      for (int s = 0; s < t; ++s) add_pair(s, t, w, a.pair_sums(s, t));
+      for (int s = first_term(); s < t; ++s) add_pair(s, t, w, a.pair_sums(s, t));
       if (a.m() > 0) add_border(t, w, a.border_sums(t));
     }
     if (a.m() == 0) return;
@@ -123,14 +129,16 @@ class MixedRows {
     }
   }
 
-  // Z'v by term.
+  // Z'v by term; of a term with a loading C'Z'v.
   Blocks z_transposed(const Eigen::VectorXd& v) const {
     Blocks out;
     for (const TermRows& rows : terms_) {
       Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(rows.p, rows.n_levels);
       double* s = sum.data();
       const int* level = rows.level.data();
-      if (rows.constant) {
+      if (rows.n_levels == 0) {
+        // nothing
+      } else if (rows.constant) {
         for (Eigen::Index i = 0; i < n_; ++i) s[level[i]] += v[i];
       } else {
         const double* z = rows.z.data();
@@ -139,7 +147,7 @@ class MixedRows {
           for (int c = 0; c < rows.p; ++c) at[c] += z[c] * v[i];
         }
       }
-      out.push_back(std::move(sum));
+      out.push_back(unloaded(rows.term, std::move(sum)));
     }
     return out;
   }
@@ -147,10 +155,11 @@ class MixedRows {
 
   // eta += Z b.
   void add_z(const Blocks& b, Eigen::VectorXd& eta) const {
-    for (int t = 0; t < n_terms(); ++t) {
+    Eigen::MatrixXd buffer;
+    for (int t = first_term(); t < n_terms(); ++t) {
       const TermRows& rows = terms_[t];
       const int* level = rows.level.data();
-      const double* bt = b[t].data();
+      const double* bt = loaded(rows.term, b[t], buffer).data();
       if (rows.constant) {
         for (Eigen::Index i = 0; i < n_; ++i) eta[i] += bt[level[i]];
         continue;
@@ -171,18 +180,21 @@ class MixedRows {
  private:
   struct TermRows {
     int p = 0, n_levels = 0;
+    Term term;
     bool constant = false;  // z is 1 in every row
     Eigen::MatrixXd z;      // p x n
     std::vector<int> level;
   };
 
+  int first_term() const { return !terms_.empty() && terms_[0].n_levels == 0 ? 1 : 0; }
   std::size_t pair_index(int a, int b) const {
     return static_cast<std::size_t>(b) * (b - 1) / 2 + a;
   }
 
   void order_by_lead(const ModelData& data, const std::vector<Term>& terms) {
     order_.resize(n_);
-    if (terms.empty()) {
+    if (terms.empty() || terms[0].levels == 0) {
+      lead_start_.assign(terms.size() > 0 ? 1 : 0, 0);
       for (Eigen::Index i = 0; i < n_; ++i) order_[i] = i;
       return;
     }

@@ -11,17 +11,22 @@ namespace partialpool {
 
 // Which trailing columns (all terms but the leading one, numbered from 0) each leading level meets.
 struct Coupling {
-  Eigen::Index q = 0;                // trailing columns
-  std::vector<Eigen::Index> offset;  // first column of each term; offset[0] unused
-  std::vector<std::size_t> start;    // CSR over leading levels
-  std::vector<int> rows;             // columns, ascending within a level
+  Eigen::Index q = 0;                     // trailing columns
+  std::vector<Eigen::Index> offset;       // first column of each term; offset[0] unused
+  Eigen::Index q_modes = 0;               // the same of the independent effects, which are fewer
+  std::vector<Eigen::Index> mode_offset;  // where a covariance of levels is singular
+  std::vector<std::size_t> start;         // CSR over leading levels
+  std::vector<int> rows;                  // columns, ascending within a level
   int p1 = 0;
 
   explicit Coupling(const CrossProducts& a) {
     offset.assign(a.n_terms() + 1, 0);
+    mode_offset = offset;
     for (int t = 1; t < a.n_terms(); ++t) {
       offset[t] = q;
       q += a.terms()[t].size();
+      mode_offset[t] = q_modes;
+      q_modes += static_cast<Eigen::Index>(a.terms()[t].p) * a.terms()[t].modes();
     }
     if (a.n_terms() == 0) return;
     p1 = a.terms()[0].p;
@@ -51,7 +56,8 @@ struct Coupling {
 };
 
 // S_RR = Lambda_R' A_RR Lambda_R + I - sum_j E_j E_j', its Cholesky factor, and its inverse on the
-// pattern of A. E_j is count(j) x p1 by column.
+// pattern of A. E_j is count(j) x p1 by column. Where levels are correlated, S is that of the
+// independent effects, I + C'(...)C, and what is asked of its inverse is C S^-1 C'.
 class Remainder {
  public:
   virtual ~Remainder() = default;
@@ -65,6 +71,9 @@ class Remainder {
   virtual double log_det() const = 0;
   virtual void solve_lower(Eigen::MatrixXd& b) = 0;             // b <- L^-1 b
   virtual void solve_lower_transposed(Eigen::MatrixXd& b) = 0;  // b <- L^-T b
+  // From levels to independent effects, b <- C'b, and back, b <- C b.
+  virtual void unload(Eigen::MatrixXd&) {}
+  virtual void load(Eigen::MatrixXd&) {}
   virtual void invert(const double* e) = 0;
   // n = S^-1[r_j, r_j] E_j
   virtual void multiply(Eigen::Index j, const double* e, double* n) const = 0;

@@ -24,6 +24,7 @@ class SelectedInverse {
     factor.remainder()->invert(factor.e_data());
     Eigen::MatrixXd h = factor.border().leftCols(px_) * lx_inverse_.transpose();
     if (px_ > 0) factor.remainder()->solve_lower_transposed(h);
+    factor.remainder()->load(h);
     h_ = h.transpose();
   }
 

@@ -14,6 +14,7 @@ namespace partialpool {
 
 // The coordinates in which everything is computed (ALGORITHMS 1.4):
 //   X~ = sqrt(n) W^-1/2 Q,   y~ = (y - o - X b_ols) / s,   z~ = C^-1 z,   Lambda~ = C' Lambda.
+// (This C, the root of Z'Z/n, is not that of a covariance between levels.)
 // Columns are first brought near 1 by powers of two, which is exact.
 class Standardisation {
  public:
@@ -172,10 +173,22 @@ class Standardisation {
         for (int j = 0; j < p; ++j)
           z_scale_[t][j] = binary_scale(term.z.col(j).cwiseAbs().maxCoeff());
       const Eigen::MatrixXd r = z_triangle(t);
-      Eigen::MatrixXd u = scale_matrix(static_cast<int>(t), r);
+      // With a loading the size of a row's part of the model is that of z times that of C.
+      Eigen::MatrixXd u = mean_loading(term.factor) * scale_matrix(static_cast<int>(t), r);
       z_to_standard_[t] = u.triangularView<Eigen::Upper>().solve(Eigen::MatrixXd::Identity(p, p));
       c_[t] = z_scale_[t].cwiseInverse().asDiagonal() * u.transpose();
     }
+  }
+
+  // Root of the mean over the rows of the variance that K gives their level.
+  double mean_loading(int factor) const {
+    const GroupingFactor& g = data_.factors[factor];
+    if (!g.loading) return 1.0;
+    const Eigen::VectorXd variance = g.loading.matrix().rowwise().squaredNorm();
+    double sum = 0.0;
+    for (Eigen::Index i = 0; i < data_.n; ++i) sum += variance[g.level(i)];
+    const double mean = std::sqrt(sum / static_cast<double>(data_.n));
+    return mean > 0.0 && std::isfinite(mean) ? mean : 1.0;
   }
 
   // R of the weighted z columns over sqrt(n).

@@ -10,13 +10,16 @@
 
 namespace partialpool {
 
-// User terms gathered by grouping factor, largest first (ALGORITHMS 1.2).
+// User terms gathered by grouping factor, largest first (ALGORITHMS 1.2). Those whose levels are
+// correlated come last: the levels of the leading term are eliminated one by one. If there is no
+// other, the leading term is one without levels.
 inline std::vector<Term> amalgamate(const ModelData& data) {
   std::vector<Term> terms;
   for (int f = 0; f < static_cast<int>(data.factors.size()); ++f) {
     Term term;
     term.factor = f;
     term.levels = data.factors[f].levels;
+    term.loading = data.factors[f].loading;
     for (int t = 0; t < static_cast<int>(data.terms.size()); ++t) {
       if (data.terms[t].factor != f) continue;
       term.members.push_back(t);
@@ -25,8 +28,11 @@ inline std::vector<Term> amalgamate(const ModelData& data) {
     }
     if (!term.members.empty()) terms.push_back(term);
   }
-  std::stable_sort(terms.begin(), terms.end(),
-                   [](const Term& a, const Term& b) { return a.size() > b.size(); });
+  std::stable_sort(terms.begin(), terms.end(), [](const Term& a, const Term& b) {
+    if (!a.loading != !b.loading) return !a.loading;
+    return a.size() > b.size();
+  });
+  if (!terms.empty() && terms[0].loading) terms.insert(terms.begin(), Term());
   int at = 0;
   for (Term& term : terms) {
     term.first_parameter = at;
@@ -39,6 +45,7 @@ inline std::vector<Term> amalgamate(const ModelData& data) {
 // together lie together.
 inline void sort_levels(ModelData& data, const std::vector<Term>& terms) {
   for (std::size_t t = 1; t < terms.size(); ++t) {
+    if (terms[t].loading) continue;  // its rows are in the order given
     GroupingFactor& factor = data.factors[terms[t].factor];
     std::vector<int> count(factor.levels, 0), order(factor.levels);
     for (Eigen::Index i = 0; i < data.n; ++i) ++count[factor.codes[i] - 1];

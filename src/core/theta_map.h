@@ -46,12 +46,14 @@ class ThetaMap {
     const GroupingFactor& factor = data_.factors[terms_[t].factor];
     return factor.rank.empty() ? user_level : factor.rank[user_level];
   }
-  // b of each user term, p x J, levels in the user's order, from b~ of each term.
+  // b of each user term, p x J, levels in the user's order, from b~ of each term (p x modes).
   std::vector<Eigen::MatrixXd> modes_to_user(const std::vector<Eigen::MatrixXd>& standard) const {
     std::vector<Eigen::MatrixXd> out(data_.terms.size());
+    Eigen::MatrixXd buffer;
     for (std::size_t t = 0; t < terms_.size(); ++t)
       for_each_member(t, [&](int user, int start, int p) {
-        const Eigen::MatrixXd b = to_user(user, standard[t].middleRows(start, p));
+        const Eigen::MatrixXd& by_level = loaded(terms_[t], standard[t], buffer);
+        const Eigen::MatrixXd b = to_user(user, by_level.middleRows(start, p));
         out[user].resize(p, b.cols());
         for (int j = 0; j < b.cols(); ++j) out[user].col(j) = b.col(internal_level(t, j));
       });
