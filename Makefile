@@ -3,6 +3,7 @@
 # Both install what they are missing by themselves, and only once. The other goals are for those who
 # work on the package:
 # make bench   measure lmm() beside lme4 and glmmTMB         (BENCH="--cases sleepstudy --quick")
+# make bench-kernels   kernel models, scans and expectation propagation
 # make document   man/, NAMESPACE and RcppExports            make install   into .make/lib
 # make check   R CMD check --as-cran on the built tarball    make clean     remove what was built
 # make format  apply the formatters    make lint   ask the linters    make distclean  .make/ as well
@@ -23,7 +24,7 @@ SOURCES := DESCRIPTION NAMESPACE $(wildcard R/*.R src/*.cpp src/Makevars data/* 
 CPP_TESTS := $(patsubst tests/cpp/%.cpp,%,$(wildcard tests/cpp/*.cpp))
 CPP_PROGRAMS := $(CPP_TESTS:%=.make/cpp/%) $(CPP_TESTS:%=.make/cpp/%.sanitized)
 
-.PHONY: demo test bench document check format lint install clean distclean \
+.PHONY: demo test bench bench-kernels document check format lint install clean distclean \
   setup-demo setup-test setup-bench setup-develop
 
 setup-demo setup-test setup-bench setup-develop:
@@ -39,6 +40,10 @@ test: setup-test
 bench: setup-bench
 	@$(PARALLEL) .make/installed
 	@$(RSCRIPT) bench/run.R $(BENCH)
+
+bench-kernels: setup-bench
+	@$(PARALLEL) .make/installed
+	@$(RSCRIPT) bench/kernels.R $(BENCH)
 
 install: setup-demo
 	@$(PARALLEL) .make/installed

@@ -18,8 +18,10 @@
 #' distribution that matches the mean and the variance of every row's linear predictor, instead of
 #' the curvature at the mode. It applies to every formula: crossed, nested and with slopes. With few
 #' rows a level and a discrete response its likelihood is several times to hundreds of times nearer
-#' to the exact one than the Laplace approximation, and its variances two to ten times;
-#' `vignette("expectation-propagation")` has the figures. A fit takes two to ten times as long. The
+#' to the exact one than the Laplace approximation, and its variances two to twenty times; with ten
+#' rows and more a level and very large variances nothing is gained.
+#' `vignette("expectation-propagation")` has the figures. A fit takes two to six times as long; with
+#' a link that restricts the linear predictor, such as the identity for counts, far longer. The
 #' random effects (`ranef()`) are then posterior means, not modes.
 #'
 #' @section Response:

@@ -112,6 +112,12 @@ class SpectralModel {
   // The lowest of all minima over the whole interval, ends included.
   Optimum optimise(const Held& held) const {
     Optimum out;
+    if (r_ == 0) {  // delta = 1 is all there is
+      out.point = profile(infinity, held);
+      out.evaluations = 1;
+      if (!std::isfinite(out.point.value)) out.status = "not finite";
+      return out;
+    }
     const double step = 0.5;
     const double low = std::min(-14.0, std::floor(std::log(s_.minCoeff())) - 7.0);
     const double high = std::max(14.0, std::ceil(std::log(s_.maxCoeff())) + 9.0);
@@ -257,10 +263,10 @@ class SpectralModel {
     c_ = Eigen::VectorXd::Zero(p_);
     rotated_.resize(r_, p_ + 1);
     if (!full_rank_) return;
-    rotated_.noalias() = vectors.transpose() * xy;
+    if (r_ > 0) rotated_.noalias() = vectors.transpose() * xy;
     gamma_ = Eigen::VectorXd::Zero(p_);
     if (r_ < n_) {
-      xy.noalias() -= vectors * rotated_;
+      if (r_ > 0) xy.noalias() -= vectors * rotated_;
       split_complement(xy);
     }
     Eigen::Index outside = 0;
@@ -289,8 +295,10 @@ class SpectralModel {
         gamma_[j] = x.col(j).dot(y) / c;
         y -= gamma_[j] * x.col(j);
       }
-      rotated_.leftCols(p_) = (rotated_.leftCols(p_) * turn).eval();
-      rotated_.col(p_) -= rotated_.leftCols(p_) * gamma_;
+      if (r_ > 0) {
+        rotated_.leftCols(p_) = (rotated_.leftCols(p_) * turn).eval();
+        rotated_.col(p_) -= rotated_.leftCols(p_) * gamma_;
+      }
       map_ = (map_ * turn).eval();
     }
     rho_ = y.squaredNorm();
@@ -354,9 +362,12 @@ class SpectralModel {
     t << out.t, out.ty;
     c << c_, rho_;
     const auto crossed = [&](const Eigen::ArrayXd& weights, double of_complement) {
-      weighted_.noalias() = weights.matrix().asDiagonal() * rotated_;
-      Eigen::MatrixXd h = rotated_.transpose() * weighted_;
-      h = (t.asDiagonal() * h * t.asDiagonal()).eval();
+      Eigen::MatrixXd h = Eigen::MatrixXd::Zero(p_ + 1, p_ + 1);
+      if (r_ > 0) {
+        weighted_.noalias() = weights.matrix().asDiagonal() * rotated_;
+        h.noalias() = rotated_.transpose() * weighted_;
+        h = (t.asDiagonal() * h * t.asDiagonal()).eval();
+      }
       h.diagonal() += of_complement * c;
       return h;
     };
