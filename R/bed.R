@@ -103,7 +103,7 @@ parse_bim <- function(lines, source, columns) {
       i = "Six fields are needed: chromosome, name, genetic and physical position, two alleles."
     ))
   }
-  fields <- matrix(unlist(fields), 6L)
+  fields <- matrix(as.character(unlist(fields)), 6L)
   list(
     marker = fields[2L, ], chromosome = fields[1L, ],
     position = suppressWarnings(as.numeric(fields[4L, ])), allele = fields[5L, ],

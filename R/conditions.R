@@ -32,7 +32,7 @@
 #' | `laplace` | the Laplace approximation may be poor |
 #' | `singular` | an estimated covariance matrix is singular: a result, reported by name |
 #' | `newdata` | prediction for new data: unknown levels, missing variables |
-#' | `kernel` | a kernel: not a covariance matrix, of another size, without the samples of the data |
+#' | `kernel` | a kernel: no covariance matrix, of another size, without the samples of the data |
 #' | `markers` | the markers of a scan |
 #' | `ep` | expectation propagation has not found its fixed point |
 #'

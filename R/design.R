@@ -21,7 +21,7 @@
 #' @param na.action What to do with missing values: a function or its name. Default
 #'   `getOption("na.action")`, usually [stats::na.omit()].
 #' @param contrasts A list of contrasts for the factors of the fixed effects, as in [stats::lm()].
-#' @param kernel Covariances between the levels of grouping factors: a named list, the names those of
+#' @param kernel Covariances between the levels of grouping factors: a list with the names of
 #'   grouping factors of the formula, such as `list(id = K)`. Each element is a [kernel()] or a
 #'   covariance matrix with row names, in which every level in the data must occur, in any order;
 #'   others may be there. Default `NULL`: levels are independent. See the section on kernels in

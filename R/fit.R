@@ -93,10 +93,11 @@ report_optimum <- function(fit) {
   if (convergence$status != "converged") {
     pp_warn("fit", c(
       "!" = "The optimum was not reached: {convergence$status} after {convergence$evaluations}
-             evaluations, with about {signif(convergence$decrement, 2)} of the criterion still to gain.",
+             evaluations, with about {signif(convergence$decrement, 2)} of the criterion still to
+             gain.",
       ">" = if (mean_leaves_range(fit)) {
-        "With the {.val {fit$family$link}} link the mean leaves its range near the optimum: use a link
-         that keeps it there, such as {.val {safe_link(fit$family)}}."
+        "With the {.val {fit$family$link}} link the mean leaves its range near the optimum: use a
+         link that keeps it there, such as {.val {safe_link(fit$family)}}."
       } else if (convergence$status == "iteration limit") {
         "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
       } else {
@@ -109,8 +110,9 @@ report_optimum <- function(fit) {
 # Was the search stopped by linear predictors that give no mean?
 mean_leaves_range <- function(fit) {
   link <- fit$family$link
-  isTRUE(fit$convergence$failures > 0L) &&
-    (link %in% c("identity", "inverse", "sqrt", "1/mu^2") || link == "log" && is_binomial(fit$family))
+  open <- link %in% c("identity", "inverse", "sqrt", "1/mu^2") ||
+    link == "log" && is_binomial(fit$family)
+  isTRUE(fit$convergence$failures > 0L) && open
 }
 
 safe_link <- function(family) if (is_binomial(family)) "logit" else "log"

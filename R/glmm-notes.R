@@ -43,8 +43,8 @@ report_inflation_limit <- function(fit) {
   }
   bound <- if (all(probability[limit] < 0.5)) "zero" else "zero or one"
   pp_warn("separation", c(
-    "!" = "The probability of an extra zero is {bound} in {if (all(limit)) 'all' else sum(limit)} rows:
-           coefficients of {.code ziformula} are infinite.",
+    "!" = "The probability of an extra zero is {bound} in {if (all(limit)) 'all' else sum(limit)}
+           rows: coefficients of {.code ziformula} are infinite.",
     i = "The values shown are where the likelihood no longer changes; their standard errors mean
          nothing.",
     ">" = if (all(limit)) "Leave {.arg ziformula} out." else "Simplify {.arg ziformula}."
@@ -54,7 +54,8 @@ report_inflation_limit <- function(fit) {
 # A dispersion at the limit where the family becomes a simpler one.
 report_dispersion_limit <- function(fit) {
   simpler <- switch(fit$family$family,
-    nbinom1 = , nbinom2 = "poisson()", truncated_nbinom1 = , truncated_nbinom2 = "truncated_poisson()",
+    nbinom1 = , nbinom2 = "poisson()",
+    truncated_nbinom1 = , truncated_nbinom2 = "truncated_poisson()",
     betabinomial = "binomial()", t = "gaussian()"
   )
   if (is.null(simpler) || isTRUE(fit$dispersion$fixed) && fit$family$family != "t") {

@@ -119,7 +119,8 @@ optimum.pp_glmm_objective <- function(objective, start = NULL, control = pp_cont
 #' @rdname objective
 print.pp_glmm_objective <- function(x, ...) {
   integral <- switch(x$model$method,
-    laplace = "Laplace", ep = "expectation propagation", agq = paste0("quadrature, ", x$model$nAGQ, " nodes"), joint = "nAGQ = 0"
+    laplace = "Laplace", ep = "expectation propagation", joint = "nAGQ = 0",
+    agq = paste0("quadrature, ", x$model$nAGQ, " nodes")
   )
   cat(
     if (x$REML) "Restricted -2 log-likelihood" else "-2 log-likelihood", " (", integral, ") of ",
@@ -144,15 +145,19 @@ check_glmm_found <- function(found, objective, start) {
   pp_abort(if (is.null(start)) "fit" else "start", c(
     x = "The likelihood of the response {.code {label}} cannot be evaluated.",
     i = if (startsWith(status, "pirls")) {
-      if (method == "ep") "Expectation propagation did not come to rest: {reason}."
-      else "The conditional modes of the random effects were not found: {reason}."
+      if (method == "ep") {
+        "Expectation propagation did not come to rest: {reason}."
+      } else {
+        "The conditional modes of the random effects were not found: {reason}."
+      }
     } else {
       "It is not finite at the starting values."
     },
     ">" = if (!is.null(start)) {
       "Give a {.arg start} nearer to plausible values, or none."
     } else if (method == "ep") {
-      "Use {.code method = \"laplace\"}, or another link: with this one the mean may leave its range."
+      "Use {.code method = \"laplace\"}, or another link: with this one the mean may leave its
+       range."
     } else if (!is.null(objective$design$offset)) {
       "Look at the {.arg offset}: it ranges from {signif(min(objective$design$offset), 3)} to
        {signif(max(objective$design$offset), 3)} on the scale of the link."

@@ -20,7 +20,13 @@ kernel_inputs <- function(y, X = NULL, kernel = NULL, family = NULL, trials = NU
   response <- kernel_response(y, family, trials, check, matrix_y)
   n <- NROW(response$y)
   X <- kernel_columns(X, n)
+  check_partly_named(y, "y", "response")
+  check_partly_named(X, "X", "variable")
   names <- row_ids(row_names_of(y), row_names_of(X))
+  check_same_names(offset, "offset", "offset", names)
+  check_same_names(trials, "trials", "argument", names)
+  check_same_names(noise_var, "noise_var", "argument", names)
+  if (is.null(names)) check_numbered(kernel, y, X)
   if (!is.null(kernel)) {
     kernel <- decomposed_kernel(kernel_of_rows(kernel, names, row_names_of(y), n))
     if (is.null(names) && !only_numbered(kernel$ids, "")) names <- kernel$ids
@@ -54,10 +60,14 @@ check_kernel_family <- function(family) {
 # list(y, trials, form). `form`: kind, and levels or column names, so that as_kernel_response() can
 # give new responses the same form.
 kernel_response <- function(y, family, trials, check, matrix_y) {
-  if (is.null(y) || is.list(y) || is.function(y) || length(y) == 0L) {
+  if (is.null(y) || !is.atomic(y) || length(y) == 0L) {
     pp_abort("response", c(
       x = "{.arg y} must be the response of each row.",
-      i = "It is {.obj_type_friendly {y}}."
+      i = if (is.matrix(y)) {
+        "It has {nrow(y)} row{?s} and {ncol(y)} column{?s}."
+      } else {
+        "It is {.obj_type_friendly {y}}."
+      }
     ))
   }
   check_response_values(y)
@@ -234,7 +244,7 @@ kernel_columns <- function(X, n) {
     ))
   }
   check_columns_finite(X)
-  matrix(as.numeric(X), n, dimnames = list(rownames(X), column_names_for(X)))
+  matrix(as.numeric(X), n, ncol(X), dimnames = list(rownames(X), column_names_for(X)))
 }
 
 check_columns_finite <- function(X) {
@@ -271,8 +281,8 @@ independent_kernel_columns <- function(X, inform = TRUE) {
   scaled <- X / rep(ifelse(size > 0, size, 1), each = nrow(X))
   spread <- apply(scaled, 2L, function(x) max(x) - min(x))
   constant <- spread < 1e-14
-  # A constant of 1e-16 beside columns of ordinary size is zero, rounded.
-  zero <- size == 0 | constant & size < 1e-12 * max(size, 0)
+  # A constant of 1e-16 beside columns of ordinary size is zero, rounded; a 1 never is.
+  zero <- size == 0 | constant & size < 1e-12 * pmin(1, max(size, 0))
   intercept <- which(constant & !zero)[1L]
   if (!is.na(intercept)) {
     others <- setdiff(seq_len(p), intercept)
@@ -340,7 +350,14 @@ check_noise_var <- function(noise_var, n) {
 
 # Can anything be estimated?
 check_kernel_data <- function(inputs) {
-  check_column_count(inputs$X)
+  if (ncol(inputs$X) >= inputs$n) {
+    pp_abort("rank", c(
+      x = "There are as many fixed effects ({ncol(inputs$X)} column{?s} of {.arg X}) as rows
+           ({inputs$n}).",
+      i = "The fixed effects alone fit the response exactly and leave nothing to estimate from.",
+      ">" = "Leave columns of {.arg X} out."
+    ))
+  }
   y <- inputs$y
   family <- inputs$family
   if (is.matrix(y) || length(y) < 2L || !is.null(inputs$noise_var)) {
@@ -366,6 +383,52 @@ row_names_of <- function(x) {
     return(NULL)
   }
   names
+}
+
+all_names_of <- function(x) if (is.matrix(x)) rownames(x) else names(x)
+
+# Names of some rows only are no names, and not to be passed over.
+check_partly_named <- function(x, arg, topic) {
+  names <- all_names_of(x)
+  empty <- which(is.na(names) | !nzchar(names))
+  if (length(empty) && length(empty) < length(names)) {
+    where <- describe_rows(empty)
+    pp_abort(topic, c(
+      x = "Some rows of {.arg {arg}} have no name: see {where}.",
+      ">" = "Name all of them, or none."
+    ), rows = empty)
+  }
+}
+
+# Rows are taken in their order: names that say otherwise are not to be passed over.
+check_same_names <- function(x, arg, topic, ids) {
+  names <- row_names_of(x)
+  if (!is.null(names) && !is.null(ids) && length(names) == length(ids) && !identical(names, ids)) {
+    first <- which(names != ids)[1L]
+    pp_abort(topic, c(
+      x = "The values of {.arg {arg}} are not named as the rows of {.arg y} are.",
+      i = "Value {first} is {.val {names[first]}}, row {first} is {.val {ids[first]}}.",
+      ">" = "Bring them into one order, or take the names off if they mean nothing."
+    ))
+  }
+}
+
+# Rows with the names 1, 2, ... and a kernel with these names in another order: R may have made the
+# former up, or they may be meant.
+check_numbered <- function(kernel, y, X) {
+  ids <- kernel$ids
+  names <- if (is.null(all_names_of(y))) all_names_of(X) else all_names_of(y)
+  if (is.null(ids) || is.null(names) || identical(ids, names) || length(ids) != length(names) ||
+        !all(names %in% ids)) {
+    return(invisible())
+  }
+  pp_abort("kernel", c(
+    x = "The rows of the data are named 1 to {length(names)}; the kernel has these names in another
+         order.",
+    i = "They may be the names of samples, or row numbers that mean nothing.",
+    ">" = "If they are names, bring the kernel into the order of the data; if not, take them off
+           {.arg y} and {.arg X}, or off the kernel."
+  ))
 }
 
 row_ids <- function(of_y, of_X) {

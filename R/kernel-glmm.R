@@ -1,13 +1,13 @@
 #' Generalised linear models with one kernel
 #'
-#' Fits `y | z` of an exponential or other family with linear predictor `z ~ N(X beta + offset, v0 K
-#' + v1 I)` for a known kernel `K` by maximum likelihood. The latent variable `z` is integrated out
-#' by expectation propagation (EP), much more accurate than the Laplace approximation where a row
-#' says little, as with 0/1 responses.
+#' Fits `y | z` of an exponential or other family with linear predictor
+#' `z ~ N(X beta + offset, v0 K + v1 I)` for a known kernel `K` by maximum likelihood. The latent
+#' variable `z` is integrated out by expectation propagation (EP), much more accurate than the
+#' Laplace approximation where a row says little, as with 0/1 responses.
 #'
-#' The parameters are `beta`, `scale = v0 + v1` and `delta = v1 / (v0 + v1)`, so that `v0 = scale (1
-#' - delta)` and `v1 = scale delta`, and, where the family has them, its dispersion and shape. They
-#' refer to the kernel as given, whatever its mean diagonal.
+#' The parameters are `beta`, `scale = v0 + v1` and `delta = v1 / (v0 + v1)`, so that
+#' `v0 = scale (1 - delta)` and `v1 = scale delta`, and, where the family has them, its dispersion
+#' and shape. They refer to the kernel as given, whatever its mean diagonal.
 #'
 #' EP gives each row a normal site. Sweeps and Newton steps bring the sites to their fixed point;
 #' the residual there is below 1e-9, a bound that no argument loosens, so that value and gradient do
@@ -101,12 +101,58 @@ kernel_glmm <- function(y, X = NULL, kernel = NULL, family, trials = NULL, offse
 
 # The normal model with known noise: `sites` (tau, nu), or those of y and noise_var.
 fit_kernel_normal <- function(inputs, REML, fit, control, call, sites = NULL) {
-  if (is.null(sites)) {
-    sites <- list(tau = 1 / inputs$noise_var, nu = inputs$y / inputs$noise_var)
-  }
   held <- hold_unidentified(inputs, fit, control$check)
-  found <- kernel_ep_found(inputs, held, fit, control, sites, REML)
-  kernel_ep_result(inputs, held, found, fit, control, call, REML)
+  found <- if (is.null(sites)) {
+    shifted_normal_found(inputs, held, fit, control, REML)
+  } else {
+    kernel_ep_found(inputs, held, fit, control, sites, REML)
+  }
+  out <- kernel_ep_result(inputs, held, found, fit, control, call, REML)
+  if (control$check) report_small_noise(out)
+  out
+}
+
+# The same with y less its least squares fit, so that a large mean costs no digits.
+shifted_normal_found <- function(inputs, held, fit, control, REML) {
+  X <- inputs$X
+  y <- inputs$y
+  noise <- inputs$noise_var
+  shift <- if (is.null(held$beta)) qr.coef(qr(X), y) else held$beta
+  shift <- ifelse(is.na(shift), 0, unname(shift))
+  centre <- drop(X %*% shift)
+  moved <- held
+  if (!is.null(held$beta)) moved$beta <- 0 * shift
+  shifted <- inputs
+  shifted$y <- y - centre
+  # What is left of an exact fit is rounding.
+  shifted$y[abs(shifted$y) < 16 * .Machine$double.eps * max(abs(y))] <- 0
+  if (!is.null(inputs$start$beta)) {
+    shifted$start$beta <- inputs$start$beta - shift
+  } else if (!fit) {
+    shifted$start$beta <- -shift
+  }
+  sites <- list(tau = 1 / noise, nu = shifted$y / noise)
+  found <- kernel_ep_found(shifted, moved, fit, control, sites, REML)
+  found$beta <- found$beta + shift
+  found$mean <- found$mean + centre
+  found$nu <- y / noise
+  found
+}
+
+# Noise that is next to nothing beside the other variances is a difference of large numbers.
+report_small_noise <- function(fit) {
+  v <- kernel_variances(fit)
+  diagonal <- if (is.null(fit$kernel)) 0 else sum(fit$kernel$values) / fit$n
+  total <- v[["v0"]] * diagonal + v[["v1"]]
+  if (is.null(fit$noise_var) || total < 1e8 * min(fit$noise_var)) {
+    return(invisible())
+  }
+  small <- signif(min(fit$noise_var), 3)
+  pp_warn("fit", c(
+    "!" = "{.arg noise_var} is so small beside the other variances that digits are lost.",
+    i = "Its smallest value is {small}, the variance of the latent variable {signif(total, 3)}.",
+    ">" = "Use {.code noise_var = NULL}, or a larger value."
+  ))
 }
 
 # What is held: what the caller says, the family has, and the data cannot tell.
@@ -114,6 +160,10 @@ hold_unidentified <- function(inputs, fit, inform) {
   held <- inputs$held
   if (!fit) {
     return(held)
+  }
+  # Without any variance there is nothing to share out.
+  if (identical(held$scale, 0) && is.null(held$delta)) {
+    held$delta <- if (is.null(inputs$kernel)) 1 else 0
   }
   binary <- !is.null(inputs$family) && is_binary(inputs)
   if (is.null(inputs$kernel)) {
@@ -267,6 +317,10 @@ kernel_covariance <- function(hessian, names, fixed, boundary, p) {
   inverse <- tryCatch(solve(information / tcrossprod(d)) / tcrossprod(d), error = function(e) {
     matrix(NA_real_, length(d), length(d))
   })
+  # Where nothing is known rounding may leave a negative variance.
+  lost <- !(diag(inverse) > 0) %in% TRUE
+  inverse[lost, ] <- NA_real_
+  inverse[, lost] <- NA_real_
   dimnames(inverse) <- list(names[free], names[free])
   inverse
 }
@@ -298,7 +352,9 @@ report_kernel <- function(fit) {
             else "Hold {.code delta}: {.code fix = list(delta = 0)}."
     ))
   }
-  if (!fit$fixed[["beta"]]) report_infinite_coefficients(fit)
+  # With a scale that runs away the coefficients do too, for no reason of their own.
+  runaway <- flat || status == "unbounded scale"
+  if (!fit$fixed[["beta"]] && !runaway) report_infinite_coefficients(fit)
   components <- convergence$components
   if (nrow(components)) {
     inform_plainly("singular", if (nrow(components) > 1L) {
@@ -324,7 +380,7 @@ report_infinite_coefficients <- function(fit) {
     return(invisible())
   }
   share <- sqrt(diag(v)) * sqrt(colMeans(X^2))
-  columns <- colnames(X)[!is.finite(share) | share > 1e-3 * max(share)]
+  columns <- colnames(X)[!is.finite(share) | share > 1e-3 * max(share[is.finite(share)], 0)]
   pp_warn("separation", c(
     "!" = "{cli::qty(columns)}The coefficient{?s} of {.code {columns}} run{?s/} to infinity.",
     i = "{.arg X} tells the responses apart without an error; what is printed is where the search

@@ -17,9 +17,9 @@
 #' `y`. At the best `beta` that is the restricted likelihood. Its gradient by `beta`, `log(scale)`
 #' and `logit(delta)` is the element `gradient`.
 #'
-#' With `noise_var` the rows have measurement errors of known variances besides: `y ~ N(X beta, v0 K
-#' + v1 I + diag(noise_var))`. The sites `tau`, `nu` of an EP fit may be given, as `y = nu /
-#' tau` and `noise_var = 1 / tau`.
+#' With `noise_var` the rows have measurement errors of known variances besides:
+#' `y ~ N(X beta, v0 K + v1 I + diag(noise_var))`. The sites `tau`, `nu` of an EP fit may be given,
+#' as `y = nu / tau` and `noise_var = 1 / tau`.
 #'
 #' With a matrix `y` of several columns, traits of the same samples, the covariance of row `i` of
 #' trait `a` and row `j` of trait `b` is `C0[a, b] K[i, j] + C1[a, b] (i == j)`; see
@@ -140,6 +140,7 @@ fit_spectral <- function(inputs, REML, fit, control, call) {
       if (is.null(held$scale)) -1 else held$scale, if (is.null(held$delta)) NA else held$delta
     )
     check_spectral_fit(found, held, inputs)
+    if (!is.null(held$beta)) found$beta <- held$beta
   }
   names <- kernel_parameter_names(colnames(inputs$X))
   convergence <- spectral_convergence(found, fixed, fit)
@@ -193,13 +194,14 @@ check_spectral_value <- function(found, at) {
 
 check_spectral_fit <- function(found, held, inputs) {
   if (found$status == "converged") {
+    if (found$delta == 1 && isTRUE(found$v0 > 0) && is.null(held$delta)) abort_large_kernel(inputs)
     return(invisible())
   }
   singular <- identical(held$delta, 0) || found$status == "unbounded"
   switch(found$status,
     rank = pp_abort("rank", c(
       x = "Columns of {.arg X} depend on each other so nearly that arithmetic cannot tell.",
-      ">" = "Leave some of them out."
+      ">" = "Centre columns that vary little beside their mean, or leave some columns out."
     )),
     exact = pp_abort("fit", c(
       x = "The variance is zero: {.arg X} fits {.arg y} exactly.",
@@ -221,6 +223,16 @@ check_spectral_fit <- function(found, held, inputs) {
       i = if (singular) "With {.code delta = 0} the covariance matrix is singular."
     ))
   )
+}
+
+# Beside 1, v0 is lost.
+abort_large_kernel <- function(inputs) {
+  size <- signif(max(inputs$kernel$values), 2)
+  pp_abort("kernel", c(
+    x = "The kernel is too large: its variance is less than the last digit of the total.",
+    i = "Its largest eigenvalue is {size}.",
+    ">" = "Rescale it, to a mean diagonal of 1 for example."
+  ))
 }
 
 spectral_convergence <- function(found, fixed, fit) {

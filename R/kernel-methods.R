@@ -132,7 +132,7 @@ variance_of_intercept <- function(v) {
 
 kernel_proportion <- function(fit) {
   v <- kernel_variances(fit)
-  v[["v0"]] / (sum(v) + link_variance(fit$family))
+  if (v[["v0"]] > 0) v[["v0"]] / (sum(v) + link_variance(fit$family)) else 0
 }
 
 # The variance of the distribution that a link of probabilities is the distribution function of.
@@ -254,7 +254,14 @@ normal_residuals <- function(fit, type) {
   if (type == "response" || is.null(fit$noise_var) && type != "quantile") {
     return(r)
   }
-  r / if (is.null(fit$noise_var)) sigma.pp_kernel_fit(fit) else sqrt(fit$noise_var)
+  spread <- if (is.null(fit$noise_var)) sigma.pp_kernel_fit(fit) else sqrt(fit$noise_var)
+  if (any(spread == 0)) {
+    pp_abort("argument", c(
+      x = "There are no quantile residuals: the variance of each row for itself is zero.",
+      i = "The latent variable goes through every value of the response."
+    ))
+  }
+  r / spread
 }
 
 family_residuals <- function(fit, type, seed) {
@@ -349,14 +356,17 @@ confint.pp_kernel_fit <- function(object, parm, level = 0.95, full = FALSE, ...)
   if (missing(parm)) table else table[check_parm(parm, rownames(table)), , drop = FALSE]
 }
 
-check_parm <- function(parm, names) {
+# `full`: are there others?
+check_parm <- function(parm, names, full = TRUE) {
   at <- if (is.numeric(parm)) match(parm, seq_along(names)) else match(parm, names)
   if (anyNA(at)) {
     lost <- parm[is.na(at)]
     pp_abort("argument", c(
       x = "{.arg parm} names parameters that are not there: {.val {lost}}.",
       i = "The parameters are {.val {names}}.",
-      ">" = if (is.character(lost)) "{.code full = TRUE} adds those of variance and distribution."
+      ">" = if (is.character(lost) && full) {
+        "{.code full = TRUE} adds those of variance and distribution."
+      }
     ))
   }
   at
@@ -403,6 +413,12 @@ parameter_intervals <- function(fit, quantile) {
 #' @rdname kernel-methods
 #' @export
 plot.pp_kernel_fit <- function(x, which = 1:2, ...) {
+  if (inherits(x, "pp_kernel_traits")) {
+    pp_abort("argument", c(
+      x = "There is no plot of a fit to several traits.",
+      ">" = "Use {.fn residuals} and {.fn fitted}, which are matrices."
+    ))
+  }
   if (!is.numeric(which) || length(which) == 0L || !all(which %in% 1:2)) {
     pp_abort("argument", c(
       x = "{.arg which} must hold numbers from 1 to 2.", i = "It is {.val {which}}."

@@ -7,12 +7,16 @@ given_parameters <- function(values, arg, inputs) {
   }
   known <- c("beta", "scale", "delta", "v0", "v1", "dispersion", "shape")
   check_parameter_list(values, arg, known)
-  values <- from_variances(values, arg)
   family <- inputs$family
+  # Rows that are observed without noise have a variance.
+  noisy <- !is.null(family) || !is.null(inputs$noise_var)
+  values <- from_variances(values, arg, zero = noisy)
   if (!is.null(values$beta)) values$beta <- given_beta(values$beta, arg, inputs)
   limits <- list(scale = c(0, Inf), delta = c(0, 1), dispersion = c(0, Inf))
   for (name in intersect(names(limits), names(values))) {
-    values[[name]] <- number_between(values[[name]], limits[[name]], arg, name)
+    values[[name]] <- number_between(values[[name]], limits[[name]], arg, name,
+      ends = name == "delta" || name == "scale" && noisy
+    )
   }
   traits <- if (!is.null(family)) traits_of(family)
   for (name in intersect(c("dispersion", "shape"), names(values))) {
@@ -53,8 +57,8 @@ check_parameter_list <- function(values, arg, known) {
 
 parameter_topic <- function(arg) if (arg == "start") "start" else "argument"
 
-# v0 and v1 in place of scale and delta.
-from_variances <- function(values, arg) {
+# v0 and v1 in place of scale and delta. `zero`: may both be zero?
+from_variances <- function(values, arg, zero = TRUE) {
   values <- as.list(values)
   given <- intersect(c("v0", "v1"), names(values))
   if (length(given) == 0L) {
@@ -68,14 +72,15 @@ from_variances <- function(values, arg) {
     ))
   }
   v <- vapply(given, function(name) number_between(values[[name]], c(0, Inf), arg, name), 0)
-  if (sum(v) == 0) {
+  if (!zero && sum(v) == 0) {
     pp_abort(parameter_topic(arg), c(
       x = "{.code v0} and {.code v1} in {.arg {arg}} must not both be zero."
     ))
   }
   values[given] <- NULL
   values$scale <- sum(v)
-  values$delta <- v[["v1"]] / sum(v)
+  # Without any variance there is nothing to share out.
+  values$delta <- if (sum(v) > 0) v[["v1"]] / sum(v) else 0
   values
 }
 
@@ -84,7 +89,7 @@ number_between <- function(value, range, arg, name, ends = name %in% c("delta", 
   ok <- ok && (value > range[1L] && value < range[2L] || ends && value %in% range)
   if (!ok) {
     wanted <- if (range[2L] == Inf) {
-      if (ends) "a number that is not negative" else "a positive number"
+      if (ends) "a finite number that is not negative" else "a positive number"
     } else {
       paste("a number between", range[1L], "and", range[2L])
     }

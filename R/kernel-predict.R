@@ -321,7 +321,8 @@ check_new_kernel <- function(fit, K_new) {
   if (is.numeric(K_new) && !is.matrix(K_new)) {
     K_new <- matrix(K_new, 1L, dimnames = list(NULL, names(K_new)))
   }
-  K_new <- as.matrix(check_kernel_matrix(K_new, "K_new", square = FALSE))
+  none <- is.matrix(K_new) && nrow(K_new) == 0L
+  if (!none) K_new <- as.matrix(check_kernel_matrix(K_new, "K_new", square = FALSE))
   ids <- fit$kernel$ids
   if (!is.null(ids) && !is.null(colnames(K_new)) && !only_numbered(ids, colnames(K_new))) {
     at <- match(ids, colnames(K_new))

@@ -171,7 +171,10 @@ confint.pp_kernel_traits <- function(object, parm, level = 0.95, ...) {
   dimnames(table) <- list(
     rownames(object$vcov), paste(format(100 * tails, trim = TRUE, digits = 3L), "%")
   )
-  if (missing(parm)) table else table[check_parm(parm, rownames(table)), , drop = FALSE]
+  if (missing(parm)) {
+    return(table)
+  }
+  table[check_parm(parm, rownames(table), full = FALSE), , drop = FALSE]
 }
 
 #' @rdname kernel_traits

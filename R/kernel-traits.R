@@ -137,6 +137,7 @@ check_traits_rows <- function(inputs, spectrum) {
   constant <- which(apply(inputs$y, 2L, function(x) all(x == x[1L])))
   if (length(constant)) {
     names <- colnames(inputs$y)[constant]
+    if (!all(nzchar(names))) names <- as.character(constant)
     pp_abort("response", c(x = "{cli::qty(names)}Column{?s} {.val {names}} of {.arg y} {?is/are}
                                 constant: there is no variance to model."))
   }

@@ -214,6 +214,7 @@ economic_spectrum <- function(K, tolerance, arg) {
     ))
   }
   kept <- seq_len(sum(found$values > threshold))
+  if (!length(kept)) abort_nothing_kept(nrow(K), tolerance)
   list(values = size * found$values[kept], vectors = found$vectors[, kept, drop = FALSE])
 }
 
@@ -229,9 +230,17 @@ factor_spectrum <- function(G, tolerance) {
     found <- svd(as.matrix(G), nv = 0L)
     values <- found$d^2
     kept <- seq_len(sum(values > tolerance * nrow(G) * values[1L]))
+    if (!length(kept)) abort_nothing_kept(nrow(G), tolerance)
     spectrum <- list(values = values[kept], vectors = found$u[, kept, drop = FALSE])
   }
   spectrum$values <- size^2 * spectrum$values
+  if (!all(is.finite(spectrum$values)) || any(spectrum$values == 0)) {
+    pp_abort("kernel", c(
+      x = "The entries of {.arg factor} are too {if (size > 1) 'large' else 'small'}: their squares
+           are no numbers.",
+      ">" = "Rescale it."
+    ))
+  }
   spectrum
 }
 
@@ -239,6 +248,14 @@ abort_zero_kernel <- function(arg) {
   pp_abort("kernel", c(
     x = "{.arg {arg}} is zero: it is no covariance between samples.",
     ">" = "For a model without a kernel use {.code kernel = NULL}."
+  ))
+}
+
+abort_nothing_kept <- function(n, tolerance) {
+  pp_abort("argument", c(
+    x = "{.arg tolerance} leaves nothing of the kernel: no eigenvalue is above it.",
+    i = "Eigenvalues above {.code tolerance * n * largest} are kept; {.code tolerance * n} is
+         {signif(tolerance * n, 3)}."
   ))
 }
 

@@ -173,6 +173,9 @@ check_scan_file <- function(file) {
   if (!is.character(file) || length(file) != 1L || is.na(file) || !nzchar(file)) {
     pp_abort("argument", c(x = "{.arg file} must be the name of a file, or {.code NULL}."))
   }
+  if (dir.exists(file)) {
+    pp_abort("argument", c(x = "{.arg file} cannot be written: {.file {file}} is a folder."))
+  }
   folder <- dirname(path.expand(file))
   if (!dir.exists(folder)) {
     pp_abort("argument", c(

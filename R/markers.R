@@ -12,7 +12,7 @@ marker_source <- function(markers, ids, n) {
     return(sparse_source(markers, ids, n))
   }
   if (inherits(markers, "Matrix")) markers <- as.matrix(markers)
-  if (is.atomic(markers) && is.null(dim(markers)) && !is.null(markers)) {
+  if (is.atomic(markers) && !is.factor(markers) && is.null(dim(markers)) && !is.null(markers)) {
     markers <- matrix(markers, ncol = 1L, dimnames = list(names(markers), NULL))
   }
   if (!is.matrix(markers) || !typeof(markers) %in% c("double", "integer", "logical", "raw")) {
@@ -85,7 +85,7 @@ match_samples <- function(names, ids, label) {
   absent <- unique(ids[is.na(at)])
   if (length(absent)) {
     pp_abort("markers", c(
-      x = "{label} {cli::qty(absent)}ha{?s/ve} no sample {.val {absent}}.",
+      x = "There is no sample {.val {absent}} in {label}.",
       i = "{length(absent)} of the {length(unique(ids))} name{?s} of the rows of the fit
            {cli::qty(absent)}{?is/are} not there.",
       if (length(absent) == 1L) suggest_name(absent, names)
@@ -127,7 +127,12 @@ marker_names <- function(source, columns) {
   if (source$kind == "bed") {
     return(bim_rows(source, columns)$marker)
   }
-  if (is.null(source$names)) sprintf("marker%.0f", columns) else source$names[columns]
+  made <- sprintf("marker%.0f", columns)
+  if (is.null(source$names)) {
+    return(made)
+  }
+  names <- source$names[columns]
+  ifelse(is.na(names) | !nzchar(names), made, names)
 }
 
 # read(columns): list of marker and what else is known of them. Called with increasing runs of

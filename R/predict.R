@@ -7,8 +7,8 @@
 #' estimation of `beta` and for the conditional variance of `b`, with their covariance, and takes
 #' the covariance parameters as known. A level that was not in the data (`allow.new.levels = TRUE`)
 #' is predicted with a random effect of zero, whose variance is that of the population; one that the
-#' kernel of its grouping factor has (see [design()]) from the levels in the data, without being asked
-#' for.
+#' kernel of its grouping factor has (see [design()]) from the levels in the data, without being
+#' asked for.
 #'
 #' @param object A fit, as [lmm()] returns it.
 #' @param newdata A data frame with the variables of the model; the response is not needed. `NULL`

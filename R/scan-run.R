@@ -112,8 +112,9 @@ scan_on_worker <- function(block, basis) scan_columns(scan_open(basis), block$re
 check_scanned <- function(found, block, source) {
   if (found$failed > 0L) {
     marker <- block$columns[found$failed]
+    source_label <- cli::format_inline(source$label)
     pp_abort("markers", c(
-      x = "Marker {marker} of {source$label} could not be read.",
+      x = "Marker {marker} of {source_label} could not be read.",
       i = "The file may have changed since the scan began."
     ))
   }
@@ -122,7 +123,7 @@ check_scanned <- function(found, block, source) {
     columns <- block$columns[bad]
     label <- marker_names(source, columns)
     pp_abort("markers", c(
-      x = "{source$label} has infinite values: marker{?s} {.val {label}}.",
+      x = "There are infinite values in {.arg markers}: marker{?s} {.val {label}}.",
       ">" = "Missing values are {.code NA}; infinite ones cannot be imputed."
     ), columns = columns)
   }

@@ -160,7 +160,7 @@ formulas <- bench_formulas()
 scans <- bench_scans(1000, c(50, 300, 1000), if (quick) 1000 else 10000)
 growth <- bench_scans(if (quick) c(250, 500) else c(250, 500, 1000, 2000), 250, 2000)
 more <- bench_scans(500, 250, if (quick) 1000 else c(1000, 4000, 16000))
-memory <- data.frame(markers = c(2000, 20000, 2000), block = c(256, 256, 2048))
+memory <- data.frame(markers = c(2e4, 1e5, 4e5, 2e4), block = c(256, 256, 256, 2048))
 memory$megabytes <- mapply(bench_memory, n = 2000, markers = memory$markers, block = memory$block)
 print(memory)
 tables <- list(

@@ -11,6 +11,9 @@ export _R_CHECK_FORCE_SUGGESTS_=false
 export _R_CHECK_CRAN_INCOMING_REMOTE_=false
 export _R_CHECK_SYSTEM_CLOCK_=0
 export OMP_THREAD_LIMIT=2
+# The package is compiled twice here, once to build its vignettes
+MAKEFLAGS="-j$(nproc 2>/dev/null || echo 2)"
+export MAKEFLAGS
 unset NOT_CRAN
 
 options=(--as-cran)

@@ -147,9 +147,9 @@ class ExpectationPropagation {
   bool finish(const Sites& sites) {
     const Eigen::ArrayXd vc = cavity_variance_.array(), mc = cavity_mean_.array();
     const Eigen::ArrayXd tau = sites.tau.array(), nu = sites.nu.array(), right = 1.0 + tau * vc;
-    const double own =
-        (-0.5 * right.log() + (2.0 * mc * nu + vc * nu.square() - tau * mc.square()) / (2.0 * right))
-            .sum();
+    const double own = (-0.5 * right.log() +
+                        (2.0 * mc * nu + vc * nu.square() - tau * mc.square()) / (2.0 * right))
+                           .sum();
     log_z_ = -0.5 * factor_.log_det() + log_z_rows_.sum() - own;
     for (std::size_t t = 0; t < u_.size(); ++t)
       log_z_ += 0.5 * linear_[t].cwiseProduct(u_[t]).sum();

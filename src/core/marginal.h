@@ -267,8 +267,8 @@ class Marginal {
   }
 
  private:
-  // Expectation propagation. What stands in `mode_`: the posterior mean, the sites' score and weights
-  // there.
+  // Expectation propagation. What stands in `mode_`: the posterior mean, the sites' score and
+  // weights there.
   double ep_value(const Eigen::VectorXd& x) {
     mode_.beta = beta_part(x);
     Eigen::VectorXd origin = offset_;

@@ -119,8 +119,8 @@ pp::GlmmSpec ep_spec(const Data& d) {
 std::vector<Data> cases() {
   std::vector<Data> out;
   const std::vector<std::pair<std::string, std::string>> families = {
-      {"binomial", "logit"}, {"binomial", "probit"}, {"binomial", "cloglog"}, {"poisson", "log"},
-      {"Gamma", "log"},      {"nbinom2", "log"}};
+      {"binomial", "logit"}, {"binomial", "probit"}, {"binomial", "cloglog"},
+      {"poisson", "log"},    {"Gamma", "log"},       {"nbinom2", "log"}};
   for (const auto& f : families) {
     out.push_back(make_data(f.first, f.second, 40, {9}, {{0, true, us}}));
     out.push_back(make_data(f.first, f.second, 50, {9, 5}, {{0, false, us}, {1, false, us}}));
@@ -177,7 +177,8 @@ void test_search() {
         make_data("nbinom2", "log", 200, {20}, {{0, false, us}})}) {
     pp::GlmmModel model(d.rows(), ep_spec(d));
     const pp::MarginalOptimum found = model.search(nullptr, pp::NewtonControl());
-    check::is_true(found.optimum.status == "converged", d.name + "EP search: " + found.optimum.status);
+    check::is_true(found.optimum.status == "converged",
+                   d.name + "EP search: " + found.optimum.status);
     const VectorXd g = model.marginal().gradient(model.marginal().lambda_gradient());
     check::is_close(g.norm(), 0.0, 1e-4, d.name + "EP gradient at the optimum");
   }
