@@ -342,6 +342,7 @@ report_kernel <- function(fit) {
   if (!fit$control$check) {
     return(invisible())
   }
+  if (status == "converged") report_slope(fit)
   flat <- !fit$fixed[["scale"]] && fit$scale > 0 && !is_scale_determined(fit)
   if (status == "unbounded scale" || flat) {
     pp_warn("identifiability", c(
@@ -365,6 +366,27 @@ report_kernel <- function(fit) {
         convergence$boundary, ")."
       )
     })
+  }
+}
+
+# At a maximum nothing is to be gained: less than tenths of a standard error, where there is one.
+report_slope <- function(fit) {
+  v <- fit$vcov_full
+  if (!length(v)) {
+    return(invisible())
+  }
+  slope <- fit$gradient[rownames(v)]
+  se <- suppressWarnings(sqrt(diag(v)))
+  reach <- abs(slope) * pmin(se, 1, na.rm = TRUE)
+  steep <- reach > max(0.1, 2 * sqrt(fit$control$tolerance))
+  if (any(steep)) {
+    labels <- names(slope)[steep]
+    pp_warn("fit", c(
+      "!" = "The maximum was not found: the log-likelihood still rises with {.code {labels}}.",
+      i = "{cli::qty(labels)}Its derivative{?s} there: {signif(slope[steep], 2)}.",
+      ">" = "The data may have no maximum there: hold the parameter by {.arg fix}, or choose another
+             family."
+    ))
   }
 }
 

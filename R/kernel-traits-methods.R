@@ -199,6 +199,9 @@ update.pp_kernel_traits <- function(object, formula., ...) {
   } else if (any(c("y", "X") %in% names(changed))) {
     arguments["start"] <- list(NULL)
   }
+  if ("y" %in% names(changed) && NCOL(changed$y) != ncol(object$y)) {
+    arguments["rank"] <- list(NULL)
+  }
   arguments[names(changed)] <- changed
   fit <- do.call(kernel_lmm, arguments, quote = TRUE)
   call <- object$call

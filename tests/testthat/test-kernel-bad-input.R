@@ -65,6 +65,10 @@ walk(
     kernel_glmm(rep(0, n), NULL, K, poisson()),
     warning = "separation", text = "run(s?) to infinity"
   ),
+  ends("no maximum", kernel_glmm(count, X, K, tweedie()),
+    kernel_glmm(2 + 1e-9 * x, NULL, K, Gamma("log")),
+    warning = "fit", text = "maximum was not found"
+  ),
   ends("infinite marker", marker_scan(fit, cbind(Inf, x)),
     error = "markers", text = "infinite values in `markers`: marker \"marker1\""
   ),
@@ -179,6 +183,8 @@ test_that("several traits: no plot, and what is said of parameters is true", {
   expect_error(plot(traits), class = "partialpool_error_argument")
   problem <- expect_error(confint(traits, "none"), class = "partialpool_error_argument")
   expect_false(grepl("full", conditionMessage(problem)))
+  one <- update(traits, y = y)
+  expect_equal(one$logLik, fit$logLik)
   expect_error(kernel_lmm(cbind(y, 1), X, K), "Column .?2", class = "partialpool_error_response")
 })
 
