@@ -243,7 +243,7 @@ class Marginal {
   double noise(double value) const { return 1e-11 * (std::fabs(value) + 1.0) + floor(); }
   // For differences of the gradient, central or one-sided; the sweeps leave more noise in it.
   double difference_step(bool central) const {
-    return ep_ ? (central ? 3e-4 : 1e-4) : (central ? 3e-5 : 1e-5);
+    return ep_ ? (central ? 1e-3 : 1e-4) : (central ? 3e-5 : 1e-5);
   }
   void set_magnitude(double value) { magnitude_ = value; }
   // How many values were not finite since reset_counts() because no mode was found.

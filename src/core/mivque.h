@@ -28,7 +28,8 @@ inline std::vector<Eigen::VectorXd> mivque0(const CrossProducts& a, Eigen::Index
   Eigen::VectorXd trace(c), ny2(c);
   Eigen::MatrixXd squares = Eigen::MatrixXd::Zero(c, c);  // ||Z_i'N Z_j||_F^2
   for (int t = 0; t < terms; ++t) {
-    x[t] = llt.matrixL().solve(a.border(t).topRows(px));
+    x[t] = a.border(t).topRows(px);
+    if (x[t].size() > 0) llt.matrixL().solveInPlace(x[t]);  // a term may be without levels
     const int p = a.terms()[t].p, levels = a.terms()[t].levels;
     for (int i = 0; i < p; ++i) {
       Eigen::MatrixXd xi(px, levels);
