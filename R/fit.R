@@ -89,20 +89,24 @@ report_singular <- function(fit) {
 }
 
 report_optimum <- function(fit) {
+  warn_not_reached(fit, if (mean_leaves_range(fit)) {
+    "With the {.val {fit$family$link}} link the mean leaves its range near the optimum: use a link
+     that keeps it there, such as {.val {safe_link(fit$family)}}."
+  } else if (fit$convergence$status == "iteration limit") {
+    "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
+  } else {
+    "Simplify the random terms: the data say little about some of them."
+  })
+}
+
+warn_not_reached <- function(fit, hint) {
   convergence <- fit$convergence
   if (convergence$status != "converged") {
     pp_warn("fit", c(
       "!" = "The optimum was not reached: {convergence$status} after {convergence$evaluations}
              evaluations, with about {signif(convergence$decrement, 2)} of the criterion still to
              gain.",
-      ">" = if (mean_leaves_range(fit)) {
-        "With the {.val {fit$family$link}} link the mean leaves its range near the optimum: use a
-         link that keeps it there, such as {.val {safe_link(fit$family)}}."
-      } else if (convergence$status == "iteration limit") {
-        "Raise {.code max_iterations} in {.fn pp_control}, or simplify the random terms."
-      } else {
-        "Simplify the random terms: the data say little about some of them."
-      }
+      ">" = hint
     ))
   }
 }

@@ -289,14 +289,7 @@ traits_convergence <- function(found, rank, fit) {
 
 report_traits <- function(fit) {
   convergence <- fit$convergence
-  if (convergence$status != "converged") {
-    pp_warn("fit", c(
-      "!" = "The optimum was not reached: {convergence$status} after {convergence$evaluations}
-             evaluations, with about {signif(convergence$decrement, 2)} of the criterion still to
-             gain.",
-      ">" = "Try a smaller {.arg rank}, or fewer traits."
-    ))
-  }
+  warn_not_reached(fit, "Try a smaller {.arg rank}, or fewer traits.")
   if (is.null(fit$vcov_full) && !convergence$singular) {
     pp_warn("identifiability", c(
       "!" = "The data hardly determine {.code C0} and {.code C1} apart.",
