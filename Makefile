@@ -76,10 +76,13 @@ distclean: clean
 	@rm -f src/*.o src/*.so
 	@touch $@
 
-.make/installed: $(SOURCES) .make/headers | .make/lib
+.make/Makevars: tools/makevars.sh
+	@bash $<
+
+.make/installed: $(SOURCES) .make/headers .make/Makevars | .make/lib
 	@echo "installing partialpool into .make/lib (compiles C++: a minute or two the first time)"
-	@MAKEFLAGS=-j$(JOBS) R CMD INSTALL --strip --library=.make/lib . > .make/install.log 2>&1 \
-	  || { cat .make/install.log; exit 1; }
+	@MAKEFLAGS=-j$(JOBS) R_MAKEVARS_USER="$(CURDIR)/.make/Makevars" R CMD INSTALL --strip \
+	  --library=.make/lib . > .make/install.log 2>&1 || { cat .make/install.log; exit 1; }
 	@touch $@
 
 .make/lib .make/cpp:
@@ -87,13 +90,17 @@ distclean: clean
 
 # The tests of the core see Eigen, the standard library and the core's headers: no R. Sanitizers are
 # silent about what they do not check, so that the plain program has to pass as well.
+CACHE := $(shell command -v ccache)
+# Not those of the undefined ones that double the time to compile Eigen and find nothing in it
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
+  -fno-sanitize=alignment,object-size,pointer-overflow,vptr
 CPP_FLAGS = -std=gnu++17 -Wall -Wextra -Isrc/core \
   -isystem "$$($(RSCRIPT) -e 'cat(system.file("include", package = "RcppEigen"))')"
 
 .make/cpp/%: tests/cpp/%.cpp $(HEADERS) $(wildcard tests/cpp/*.h) | .make/cpp
 	@echo "compiling $<"
-	@g++ $(CPP_FLAGS) -O2 $< -o $@
+	@$(CACHE) g++ $(CPP_FLAGS) -O2 $< -o $@
 
 .make/cpp/%.sanitized: tests/cpp/%.cpp $(HEADERS) $(wildcard tests/cpp/*.h) | .make/cpp
 	@echo "compiling $< with sanitizers"
-	@g++ $(CPP_FLAGS) -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all $< -o $@
+	@$(CACHE) g++ $(CPP_FLAGS) -O1 -g1 $(SANITIZE) $< -o $@

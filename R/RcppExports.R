@@ -101,12 +101,24 @@ engine_prediction <- function(engine, theta, x, codes, z) {
     .Call(`_partialpool_engine_prediction`, engine, theta, x, codes, z)
 }
 
-engine_satterthwaite_df <- function(engine, theta, contrasts) {
-    .Call(`_partialpool_engine_satterthwaite_df`, engine, theta, contrasts)
+profile_gaussian <- function(engine, factors, sigma) {
+    .Call(`_partialpool_profile_gaussian`, engine, factors, sigma)
 }
 
-engine_natural_covariance <- function(engine, theta) {
-    .Call(`_partialpool_engine_natural_covariance`, engine, theta)
+profile_marginal <- function(engine, factors, rest, cold) {
+    .Call(`_partialpool_profile_marginal`, engine, factors, rest, cold)
+}
+
+engine_hold_sigma <- function(engine, sigma) {
+    invisible(.Call(`_partialpool_engine_hold_sigma`, engine, sigma))
+}
+
+engine_take_response <- function(engine, y) {
+    invisible(.Call(`_partialpool_engine_take_response`, engine, y))
+}
+
+responses_fit <- function(engine, y, hypotheses, ddf, tolerance, max_iterations) {
+    .Call(`_partialpool_responses_fit`, engine, y, hypotheses, ddf, tolerance, max_iterations)
 }
 
 scan_basis_spectral <- function(vectors, values, delta, x, y) {
@@ -155,5 +167,17 @@ traits_weighted <- function(vectors, values, residuals, c0, c1) {
 
 traits_scan <- function(vectors, values, x, y, c0, c1, g, ends) {
     .Call(`_partialpool_traits_scan`, vectors, values, x, y, c0, c1, g, ends)
+}
+
+engine_wald_derivatives <- function(engine, theta) {
+    .Call(`_partialpool_engine_wald_derivatives`, engine, theta)
+}
+
+engine_kenward_roger <- function(engine, theta, most_columns) {
+    .Call(`_partialpool_engine_kenward_roger`, engine, theta, most_columns)
+}
+
+engine_natural_covariance <- function(engine, theta) {
+    .Call(`_partialpool_engine_natural_covariance`, engine, theta)
 }
 

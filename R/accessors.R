@@ -16,24 +16,50 @@ nlme::fixef
 #'   probability of an extra zero.
 #' @param add.dropped `TRUE` puts the columns of the model matrix that were dropped because they
 #'   were linear combinations of others back in their places, as `NA`. Default `FALSE`.
-#' @param type `"fixed"` (default) for the vector of fixed effects, `"group"` for one data frame per
-#'   grouping factor.
+#' @param type For `coef()`: `"fixed"` (default) for the vector of fixed effects, `"group"` for one
+#'   data frame per grouping factor. For `vcov()`: `"model"` (default) for the covariance that the
+#'   model implies, `"sandwich"` for one that is robust to what it assumes within clusters.
 #' @param full `TRUE` gives the covariance of all parameters: the fixed effects; for [glmm()] the
 #'   coefficients of dispersion and zero inflation and the shape on its internal scale; the variance
 #'   parameters on their natural scale (variances, covariances, for [lmm()] the residual variance).
 #'   Default `FALSE`.
+#' @param cluster For `vcov(type = "sandwich")`: which rows may depend on each other. The name of a
+#'   grouping factor or variable of the model, a one-sided formula of such, or a vector with a value
+#'   a row. Default `NULL`: the grouping factor in which all others are nested; each row, if there
+#'   are no random effects. With crossed factors it must be given.
+#' @param correction For `vcov(type = "sandwich")`: `"CR0"` (default) none; `"CR1"` the factor
+#'   `J / (J - 1)` for J clusters; `"CR1S"` the factor `J (n - 1) / ((J - 1) (n - p))`; for a linear
+#'   model also `"CR2"`, unbiased if the model is right, and `"CR3"`, near the jackknife.
 #' @param ... Not used; anything given here is an error.
+#' @section Robust covariance:
+#' `vcov(type = "sandwich")` does not rely on the variances and the independence that the model
+#' assumes within clusters, only on the independence of clusters: `H^-1 (sum of s s') H^-1`, with
+#' the derivatives `s` of the log-likelihood of each cluster and its information `H`. For a linear
+#' model the variance parameters are taken as given, `s = X' V^-1 r` for the rows of a cluster, and `H^-1`
+#' is the covariance of the model; the numbers are those of the clubSandwich package. For a
+#' generalised model `H` is the observed information of all parameters together, and the rows and
+#' columns of the fixed effects are taken from the whole sandwich; `s` are exact derivatives of the
+#' likelihood as the fit approximates it. It needs a likelihood (no penalised quasi-likelihood)
+#' whose parameters hold the fixed effects (no `nAGQ = 0`, no `REML = TRUE`), and clusters in which
+#' all random effects are nested. All of this is for many clusters: with fewer than about 40 use
+#' `"CR2"`.
+#' @references Bell RM, McCaffrey DF (2002). Bias reduction in standard errors for linear regression
+#'   with multi-stage samples. Survey Methodology 28, 169-181. Pustejovsky JE, Tipton E (2018).
+#'   Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed
+#'   effects models. Journal of Business and Economic Statistics 36, 672-683.
 #' @return `fixef()` and `coef(type = "fixed")`: a named numeric vector. `coef(type = "group")`: a
 #'   named list of class `"coef.pp_fit"`, one data frame per grouping factor with a row per level
 #'   and a column per coefficient. `vcov()`: a symmetric matrix with the names of the coefficients,
 #'   in squared units of the response, or of the link for a fit by [glmm()].
-#' @section Errors: A `type` or `component` that the fit has not and arguments that do not exist are
-#'   of class `partialpool_error_argument`.
+#' @section Errors: A `type` or `component` that the fit has not, a `cluster` that is no variable of
+#'   the model or that is missing where it is needed, and arguments that do not exist are of class
+#'   `partialpool_error_argument`.
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' fixef(fit)
 #' head(coef(fit, "group")$Subject, 3)
 #' sqrt(diag(vcov(fit)))
+#' sqrt(diag(vcov(fit, type = "sandwich", correction = "CR2")))
 #' @name coef.pp_fit
 #' @importFrom stats coef vcov
 NULL
@@ -108,8 +134,15 @@ print.coef.pp_fit <- function(x, ...) {
 
 #' @rdname coef.pp_fit
 #' @export
-vcov.pp_lmm <- function(object, full = FALSE, ...) {
+vcov.pp_lmm <- function(object, full = FALSE, type = c("model", "sandwich"), cluster = NULL,
+                        correction = c("CR0", "CR1", "CR1S", "CR2", "CR3"), ...) {
   reject_dots(...)
+  type <- choose_option(type, c("model", "sandwich"), "type")
+  if (type == "sandwich") {
+    reject_full_sandwich(full)
+    return(sandwich_covariance(object, cluster, correction))
+  }
+  reject_cluster(cluster, missing(correction))
   fixed <- object$sigma^2 * object$vcov_unscaled
   if (!full) {
     return(fixed)

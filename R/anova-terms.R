@@ -1,46 +1,18 @@
 # Tests of the fixed-effects terms of one fit. Each term has a hypothesis matrix L, with L beta = 0.
 
 # Class and page of the result: anova.pp_lmm, anova.pp_glmm.
-term_tests <- function(fit, type, test, ddf, coding) {
+term_tests <- function(fit, type, test, tests, coding) {
   chisq <- test == "Chisq"
-  estimates <- wald_estimates(fit)
-  V <- estimates$V
   hypotheses <- switch(type,
-    hypotheses_type_1(fit, V), hypotheses_type_2(fit, V), hypotheses_type_3(fit, coding)
+    hypotheses_type_1(fit, tests), hypotheses_type_2(fit, tests), hypotheses_type_3(fit, coding)
   )
   if (type < 3L || !chisq) hypotheses <- hypotheses[names(hypotheses) != "(Intercept)"]
-  tests <- lapply(hypotheses, rotate_hypothesis, beta = estimates$beta, V = V)
-  infinite <- match(fit$convergence$separation$columns, names(fit$coefficients))
-  tests <- lapply(tests, without_infinite, columns = infinite)
-  table <- if (chisq) chisq_table(tests) else f_table(fit, tests, ddf)
+  results <- lapply(hypotheses, tests$joint)
+  table <- if (chisq) chisq_table(results) else f_table(results)
   structure(table,
-    heading = tests_heading(fit, type, test, ddf, hypotheses),
-    class = c("anova", "data.frame")
+    heading = tests_heading(fit, type, test, tests$ddf, hypotheses),
+    class = c("pp_anova", "anova", "data.frame")
   )
-}
-
-# Fixed effects and their covariance, in common units.
-wald_estimates <- function(fit) UseMethod("wald_estimates")
-
-# In units of sigma, whose square may not exist.
-wald_estimates.pp_lmm <- function(fit) {
-  list(beta = fit$coefficients / fit$sigma, V = fit$vcov_unscaled)
-}
-
-# Coefficients that run to infinity have no variance: they are kept apart from the others, and
-# without_infinite() takes the tests of them away.
-wald_estimates.pp_glmm <- function(fit) {
-  V <- fit$vcov
-  V[is.na(V)] <- 0
-  infinite <- fit$convergence$separation$columns
-  V[cbind(infinite, infinite)] <- 1
-  list(beta = fit$coefficients, V = V)
-}
-
-# There is no Wald test of a coefficient that runs to infinity.
-without_infinite <- function(test, columns) {
-  if (length(columns) && any(abs(test$L[, columns]) > 1e-8)) test$chisq <- NA_real_
-  test
 }
 
 choose_type <- function(type) {
@@ -61,22 +33,58 @@ column_terms <- function(fit) {
   labels[attr(fit$X, "assign") + 1L]
 }
 
-# Type III: the coefficients of a term when all factors have contrasts that sum to zero.
-hypotheses_type_3 <- function(fit, coding) {
+# Type III: the coefficients of a term when all factors have contrasts that sum to zero; NULL if
+# there is no such recoding and nothing is to be said.
+hypotheses_type_3 <- function(fit, coding, quiet = FALSE) {
   term_of <- column_terms(fit)
-  recoding <- if (coding == "sum") sum_recoding(fit)
-  if (is.null(recoding)) recoding <- diag(length(term_of))
+  has_factors <- length(attr(fit$X, "contrasts")) > 0L
+  recoding <- if (coding == "sum" && has_factors) sum_recoding(fit)
+  if (is.null(recoding)) {
+    if (quiet) {
+      return(NULL)
+    }
+    if (coding == "sum" && has_factors) inform_coding_as_fitted()
+    coding <- "fitted"
+    recoding <- diag(length(term_of))
+  }
   rows <- split(seq_along(term_of), factor(term_of, unique(term_of)))
-  lapply(rows, function(k) recoding[k, , drop = FALSE])
+  hypotheses <- lapply(rows, function(k) recoding[k, , drop = FALSE])
+  if (coding == "fitted") hypotheses else level_differences(hypotheses, fit)
+}
+
+# Differences of levels in place of their deviations from the mean: the same hypotheses, with the
+# rows that lmerTest takes (by Satterthwaite's method they matter a little). All are differences
+# from the level whose name comes first, so that the order of the levels does not matter either.
+level_differences <- function(hypotheses, fit) {
+  levels <- lapply(fit$xlevels, order_of_names)
+  factors <- attr(fit$terms, "factors")
+  for (term in intersect(names(hypotheses), colnames(factors))) {
+    variables <- rownames(factors)[factors[, term] > 0L]
+    differences <- lapply(levels[intersect(variables, names(levels))], difference_rows)
+    # The first factor of a term runs fastest.
+    map <- Reduce(function(done, own) kronecker(own, done), differences, matrix(1))
+    if (ncol(map) == nrow(hypotheses[[term]])) hypotheses[[term]] <- map %*% hypotheses[[term]]
+  }
+  hypotheses
+}
+
+# Ranks of the levels by name, by number where all are numbers.
+order_of_names <- function(levels) {
+  numbers <- suppressWarnings(as.numeric(levels))
+  if (anyNA(numbers)) order(order(levels, method = "radix")) else order(order(numbers))
+}
+
+# Differences from the first level by name, from coefficients that sum to zero.
+difference_rows <- function(ranks) {
+  effects <- stats::contr.sum(length(ranks))
+  first <- which(ranks == 1L)
+  effects[-first, , drop = FALSE] - rep(effects[first, ], each = length(ranks) - 1L)
 }
 
 # The matrix T with X = X_sum T, so that T beta are the coefficients in the sum-to-zero coding.
-# NULL, with a message, when X does not determine it.
+# NULL when X does not determine it.
 sum_recoding <- function(fit) {
   factors <- names(attr(fit$X, "contrasts"))
-  if (length(factors) == 0L) {
-    return(NULL)
-  }
   to_sum <- stats::setNames(rep(list("contr.sum"), length(factors)), factors)
   columns <- factorise(fit$frame, variable_names(fit$terms)[-1L])
   X <- model_matrix(fit$terms, columns, to_sum)
@@ -88,31 +96,36 @@ sum_recoding <- function(fit) {
       return(unname(recoding))
     }
   }
+  NULL
+}
+
+inform_coding_as_fitted <- function() {
   pp_inform("rank", c(
     i = "The columns of {.code X} do not determine tests that are independent of the coding.",
     ">" = "Each term is tested by its coefficients as fitted ({.code coding = \"fitted\"})."
   ))
-  NULL
 }
 
 near <- function(a, b) max(abs(a - b)) <= 1e-7 * max(abs(b))
 
 # Type I: rows of the Cholesky factor of the information, so that the tests add up.
-hypotheses_type_1 <- function(fit, V) {
+hypotheses_type_1 <- function(fit, tests) {
   term_of <- column_terms(fit)
   if (length(term_of) == 0L) {
     return(list())
   }
-  R <- chol(chol2inv(chol(V)))
+  R <- chol(chol2inv(chol(tests$working)))
   rows <- split(seq_along(term_of), factor(term_of, unique(term_of)))
-  lapply(rows, function(k) R[k, , drop = FALSE])
+  lapply(rows, function(k) hypothesis_basis(R[k, , drop = FALSE], tests$metric))
 }
 
 # Type II: the term together with those that contain it, without what those contribute.
-hypotheses_type_2 <- function(fit, V) {
+hypotheses_type_2 <- function(fit, tests) {
   term_of <- column_terms(fit)
   factors <- attr(fit$terms, "factors")
   identity <- diag(length(term_of))
+  # A term that no other contains has the same hypothesis as in type III.
+  type_3 <- hypotheses_type_3(fit, "sum", quiet = TRUE)
   labels <- setdiff(unique(term_of), "(Intercept)")
   names(labels) <- labels
   lapply(labels, function(label) {
@@ -121,10 +134,11 @@ hypotheses_type_2 <- function(fit, V) {
     containing <- Filter(function(other) contains_term(factors, other, label), others)
     above <- which(term_of %in% containing)
     if (length(above) == 0L) {
-      return(identity[own, , drop = FALSE])
+      return(if (is.null(type_3)) identity[own, , drop = FALSE] else type_3[[label]])
     }
     whole <- identity[c(own, above), , drop = FALSE]
-    conjugate_complement(whole, identity[above, , drop = FALSE], V)
+    L <- conjugate_complement(whole, identity[above, , drop = FALSE], tests$working)
+    hypothesis_basis(L, tests$metric)
   })
 }
 
@@ -139,74 +153,43 @@ conjugate_complement <- function(whole, part, V) {
   t(Q[, -seq_len(overlap$rank), drop = FALSE]) %*% whole
 }
 
-# Uncorrelated directions of L beta: their t values squared add up to the Wald chi-square. Rows in
-# units so different that a direction would be lost are brought to one variance first.
-rotate_hypothesis <- function(L, beta, V) {
-  as_given <- uncorrelated_rows(L, V)
-  scaled <- uncorrelated_rows(L / sqrt(rowSums((L %*% V) * L)), V)
-  best <- if (length(scaled$variance) > length(as_given$variance)) scaled else as_given
-  chisq <- sum((best$L %*% beta)^2 / best$variance)
-  list(L = best$L, chisq = chisq, df = length(best$variance))
-}
-
-uncorrelated_rows <- function(L, V) {
-  decomposition <- eigen(L %*% V %*% t(L), symmetric = TRUE)
-  d <- decomposition$values
-  kept <- which(d > sqrt(.Machine$double.eps) * max(d[1L], 0))
-  list(L = crossprod(decomposition$vectors[, kept, drop = FALSE], L), variance = d[kept])
-}
+column_of <- function(tests, name) vapply(tests, function(test) as.numeric(test[[name]]), 0)
 
 chisq_table <- function(tests) {
-  chisq <- vapply(tests, function(test) test$chisq, 0)
-  df <- vapply(tests, function(test) test$df, 0L)
+  df <- column_of(tests, "num")
+  chisq <- column_of(tests, "chisq")
   data.frame(
     Chisq = chisq, Df = df, "Pr(>Chisq)" = stats::pchisq(chisq, df, lower.tail = FALSE),
     row.names = names(tests), check.names = FALSE
   )
 }
 
-# One call for the degrees of freedom of all directions of all terms.
-f_table <- function(fit, tests, ddf) {
-  num <- vapply(tests, function(test) test$df, 0L)
-  L <- do.call(rbind, lapply(tests, function(test) test$L))
-  if (is.null(L)) L <- matrix(0, 0L, length(fit$coefficients))
-  directions <- split(degrees_of_freedom(fit, L, ddf), rep(seq_along(tests), num))
-  den <- vapply(directions, combine_df, 0)
-  f <- vapply(tests, function(test) test$chisq, 0) / num
+f_table <- function(tests) {
   data.frame(
-    NumDF = num, DenDF = unname(den), "F value" = f,
-    "Pr(>F)" = stats::pf(f, num, den, lower.tail = FALSE),
+    NumDF = column_of(tests, "num"), DenDF = column_of(tests, "den"),
+    "F value" = column_of(tests, "statistic"), "Pr(>F)" = column_of(tests, "p"),
     row.names = names(tests), check.names = FALSE
   )
 }
 
-# The denominator df for which F has the mean of the sum of squared t variables.
-combine_df <- function(df) {
-  if (length(df) == 1L || max(df) - min(df) < 1e-8 || all(is.infinite(df))) {
-    return(mean(df))
-  }
-  if (any(df <= 2)) {
-    return(2)
-  }
-  excess <- sum(df / (df - 2))
-  2 * excess / (excess - length(df))
-}
-
 tests_heading <- function(fit, type, test, ddf, hypotheses) {
-  method <- if (test == "Chisq") {
-    "Wald chi-square tests"
-  } else if (ddf == "residual" || !has_random(fit)) {
-    "F tests with residual df"
-  } else {
-    switch(ddf,
-      satterthwaite = "F tests with Satterthwaite's df",
-      none = "F tests with infinite df"
-    )
-  }
   lost <- setdiff(attr(fit$terms, "term.labels"), names(hypotheses))
   c(
-    paste0("Type ", c("I", "II", "III")[type], " analysis of variance: ", method),
+    paste0("Type ", c("I", "II", "III")[type], " analysis of variance: ",
+      test_description(test, ddf)
+    ),
     if (length(lost)) paste("Not estimable, left out:", paste(lost, collapse = ", ")),
     paste0("Response: ", deparse1(fit$formula[[2L]]))
+  )
+}
+
+test_description <- function(test, ddf) {
+  if (test == "Chisq") {
+    return("Wald chi-square tests")
+  }
+  switch(ddf,
+    satterthwaite = "F tests with Satterthwaite's df",
+    "kenward-roger" = "F tests by Kenward and Roger", residual = "F tests with residual df",
+    none = "F tests with infinite df"
   )
 }

@@ -13,6 +13,14 @@
 #' asks for (columns dropped inside a term, contrasts that leave columns out) the recoding is not
 #' unique, and the fitted coding is used, with a message.
 #'
+#' F tests by Satterthwaite's method turn a hypothesis of several rows into uncorrelated single
+#' ones, and their degrees of freedom depend a little on the rows it is written with. Those of type
+#' III, and of type II for terms that no other contains, are differences from one level of each
+#' factor, as in the lmerTest package; it is the level whose name comes first, so that neither the
+#' coding of the factors nor the order of their levels matters. All others are orthonormal in the
+#' metric of the model matrix. By Kenward and Roger's method, which also scales F, nothing depends
+#' on how a hypothesis is written.
+#'
 #' @param object A fit, as [lmm()] returns it.
 #' @param ... More fits to compare with, by [lmm()], [glmm()] or [stats::lm()]. Anything else is an
 #'   error.
@@ -20,37 +28,43 @@
 #' @param model.names Names of the models compared. Default: the arguments as written.
 #' @param type For one fit: 1, 2 or 3 (default), or `"I"`, `"II"`, `"III"`.
 #' @param test `"F"` (default) or `"Chisq"`.
-#' @param ddf Denominator degrees of freedom of F tests: `"satterthwaite"` (default), `"residual"`
-#'   (always for a fit without random effects) or `"none"` (infinite).
+#' @param ddf Denominator degrees of freedom of F tests: `"satterthwaite"` (default),
+#'   `"kenward-roger"` (for fits by REML; see [summary.pp_lmm()]), `"residual"` (always for a fit
+#'   without random effects) or `"none"` (infinite). Abbreviations and capitals will do.
 #' @param coding For type III: `"sum"` (default) or `"fitted"`.
-#' @return A data frame of class `"anova"`. Comparison: a row per fit, by number of parameters, with
-#'   the columns `npar`, `AIC`, `BIC`, `logLik`, `deviance`, `Chisq`, `Df`, `Pr(>Chisq)`. One fit: a
-#'   row per term with `NumDF`, `DenDF`, `F value`, `Pr(>F)`, or `Chisq`, `Df`, `Pr(>Chisq)`; type
-#'   III chi-square tests begin with the intercept.
-#' @section Errors: Fits to different numbers of rows or different responses, and options that do
-#'   not exist, are of class `partialpool_error_argument`.
-#' @references Kuznetsova, Brockhoff and Christensen (2017), lmerTest package: tests in linear mixed
-#'   effects models, Journal of Statistical Software 82(13). Fox and Weisberg (2019), An R companion
-#'   to applied regression, section 5.3.
+#' @return A data frame of class `c("pp_anova", "anova")`. Comparison: a row per fit, by number of
+#'   parameters, with the columns `npar`, `AIC`, `BIC`, `logLik`, `deviance`, `Chisq`, `Df`,
+#'   `Pr(>Chisq)`. One fit: a row per term with `NumDF`, `DenDF`, `F value`, `Pr(>F)`, or `Chisq`,
+#'   `Df`, `Pr(>Chisq)`; type III chi-square tests begin with the intercept.
+#' @section Errors: Fits to different numbers of rows or different responses, options that do not
+#'   exist, and Kenward and Roger's method for a fit by maximum likelihood, are of class
+#'   `partialpool_error_argument`.
+#' @references Kenward and Roger (1997), Small sample inference for fixed effects from restricted
+#'   maximum likelihood, Biometrics 53, 983-997. Kuznetsova, Brockhoff and Christensen (2017),
+#'   lmerTest package: tests in linear mixed effects models, Journal of Statistical Software
+#'   82(13). Fox and Weisberg (2019), An R companion to applied regression, section 5.3.
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' smaller <- lmm(Reaction ~ Days + (1 | Subject), sleepstudy)
 #' anova(smaller, fit)
 #' anova(fit)
+#' anova(fit, ddf = "kenward-roger")
 #' anova(fit, test = "Chisq")
 #' @importFrom stats anova
 #' @export
 anova.pp_lmm <- function(object, ..., refit = TRUE, model.names = NULL, type = 3,
-                         test = c("F", "Chisq"), ddf = c("satterthwaite", "residual", "none"),
+                         test = c("F", "Chisq"),
+                         ddf = c("satterthwaite", "kenward-roger", "residual", "none"),
                          coding = c("sum", "fitted")) {
   others <- list(...)
   is_fit <- vapply(others, inherits, NA, c("pp_fit", "lm"))
   if (!all(is_fit)) reject_other_arguments(others, is_fit)
   if (length(others) == 0L) {
     test <- choose_option(test, c("F", "Chisq"), "test")
-    ddf <- choose_option(ddf, c("satterthwaite", "residual", "none"), "ddf")
     coding <- choose_option(coding, c("sum", "fitted"), "coding")
-    return(term_tests(object, choose_type(type), test, ddf, coding))
+    # Chi-square tests have no use for degrees of freedom: they are not computed.
+    tests <- inference(object, if (test == "Chisq") "none" else ddf)
+    return(term_tests(object, choose_type(type), test, tests, coding))
   }
   arguments <- as.list(substitute(list(object, ...)))[-1L]
   compare_fits(c(list(object), others), model.names, arguments, refit)
@@ -85,9 +99,9 @@ model_names <- function(given, arguments, n) {
 compare_fits <- function(fits, names, arguments, refit) {
   names(fits) <- model_names(names, arguments, length(fits))
   check_same_response(fits)
-  restricted <- vapply(fits, function(fit) isTRUE(fit$REML), NA)
+  restricted <- vapply(fits, function(fit) isTRUE(fit$REML) && !isFALSE(fit$fitted), NA)
   if (any(restricted)) fits <- without_reml(fits, restricted, refit)
-  if (any(vapply(fits, inherits, NA, "pp_glmm"))) warn_incomparable(fits)
+  if (any(vapply(fits, inherits, NA, c("pp_glmm", "pp_kernel_fit")))) warn_incomparable(fits)
   values <- lapply(fits, likelihood_of)
   npar <- vapply(values, attr, 0, "df")
   by_size <- order(npar)
@@ -104,7 +118,7 @@ compare_fits <- function(fits, names, arguments, refit) {
     logLik = loglik, deviance = -2 * loglik, Chisq = chisq, Df = df, "Pr(>Chisq)" = p,
     row.names = names(fits), check.names = FALSE
   )
-  structure(table, heading = comparison_heading(fits), class = c("anova", "data.frame"))
+  structure(table, heading = comparison_heading(fits), class = c("pp_anova", "anova", "data.frame"))
 }
 
 check_same_response <- function(fits) {
@@ -158,7 +172,8 @@ without_reml <- function(fits, restricted, refit) {
   fits
 }
 
-# The design of a linear model is at hand; a glmm is fitted from its call.
+# The design of a linear model is at hand, and so is all of a kernel model; a glmm is fitted from
+# its call.
 fit_by_ml <- function(fit) {
   if (inherits(fit, "pp_lmm")) refit_ml(fit) else stats::update(fit, REML = FALSE)
 }
@@ -166,7 +181,9 @@ fit_by_ml <- function(fit) {
 comparison_heading <- function(fits) {
   data <- lapply(fits, function(fit) stats::getCall(fit)$data)
   head <- if (is.language(data[[1L]])) paste("Data:", shorten(deparse1(data[[1L]]), 65L))
-  formulas <- vapply(fits, function(fit) deparse1(stats::formula(fit)), "")
+  formulas <- vapply(fits, function(fit) {
+    if (inherits(fit, "pp_kernel_fit")) kernel_description(fit) else deparse1(stats::formula(fit))
+  }, "")
   lines <- lapply(paste(names(fits), formulas, sep = ": "), formula_lines, getOption("width"))
   c(head, "Models:", unlist(lines))
 }

@@ -59,8 +59,9 @@ check_response <- function(y, label) {
   if (NCOL(y) > 1L) {
     pp_abort("response", c(
       x = "The response {.code {label}} must be a single column.",
-      i = "It is a matrix of {NCOL(y)} columns; matrix-valued responses are not supported.",
-      ">" = "Fit each column by itself, or stack them with a factor that tells them apart."
+      i = "It is a matrix of {NCOL(y)} columns.",
+      ">" = "Fit each column by {.fn lmm_responses} or {.fn glmm_responses}, or stack them with a
+             factor that tells them apart."
     ))
   }
   if (!is.numeric(y) && !is.logical(y)) {

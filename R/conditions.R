@@ -21,7 +21,7 @@
 #' | `random` | a random-effects term: no column, unknown covariance structure, duplicates |
 #' | `prior` | the prior of the fixed effects |
 #' | `weights`, `offset` | prior weights, offset: wrong length or type, negative, not finite |
-#' | `missing` | missing values where they cannot be dropped |
+#' | `missing` | missing values: rows left out, or where they cannot be |
 #' | `argument` | an argument of a function: unknown name, value out of range |
 #' | `rank` | linearly dependent columns of the fixed effects, dropped or too many |
 #' | `identifiability` | the data cannot tell two parameters of the model apart |

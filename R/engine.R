@@ -52,12 +52,9 @@ engine_prediction_variance <- function(eng, fit, X, codes, z) {
   fit$sigma^2 * engine_prediction(eng, fit$theta, X, codes, z)
 }
 
-# Satterthwaite degrees of freedom of each row of L (k x p, in the coefficients of the fit). They do
-# not depend on the size of a row: rows are brought to a variance near sigma^2, whatever the units.
+# Satterthwaite degrees of freedom of each row of L (k x p, in the coefficients of the fit).
 engine_satterthwaite <- function(eng, fit, L) {
-  size <- apply(abs(L) * rep(sqrt(diag(fit$vcov_unscaled)), each = nrow(L)), 1L, max)
-  size[!is.finite(size) | size == 0] <- 1
-  engine_satterthwaite_df(eng, fit$theta, L / size)
+  quadratic_df(L, engine_wald_derivatives(eng, fit$theta))
 }
 
 # Covariance of the variance parameters on their natural scale: the entries of each Sigma (lower

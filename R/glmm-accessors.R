@@ -2,9 +2,17 @@
 
 #' @rdname coef.pp_fit
 #' @export
-vcov.pp_glmm <- function(object, full = FALSE, component = c("cond", "disp", "zi"), ...) {
+vcov.pp_glmm <- function(object, full = FALSE, component = c("cond", "disp", "zi"),
+                         type = c("model", "sandwich"), cluster = NULL,
+                         correction = c("CR0", "CR1", "CR1S"), ...) {
   reject_dots(...)
   component <- choose_option(component, c("cond", "disp", "zi"), "component")
+  type <- choose_option(type, c("model", "sandwich"), "type")
+  if (type == "sandwich") {
+    reject_full_sandwich(full)
+    return(sandwich_covariance(object, cluster, correction, component))
+  }
+  reject_cluster(cluster, missing(correction))
   if (full) {
     return(object$vcov_full)
   }

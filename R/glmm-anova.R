@@ -19,10 +19,11 @@
 #' @param refit `TRUE` (default) fits models fitted with `REML = TRUE` again by maximum likelihood
 #'   for the comparison, from their call, with a message.
 #' @param test `"Chisq"`, the only test of terms of such a fit.
-#' @return A data frame of class `"anova"`. Comparison: a row per fit, by number of parameters, with
-#'   the columns `npar`, `AIC`, `BIC`, `logLik`, `deviance` (minus twice `logLik`), `Chisq`, `Df`,
-#'   `Pr(>Chisq)`. One fit: a row per term with `Chisq`, `Df`, `Pr(>Chisq)`; type III begins with
-#'   the intercept. A term with a coefficient that runs to infinity has no test: `NA`.
+#' @return A data frame of class `c("pp_anova", "anova")`. Comparison: a row per fit, by number of
+#'   parameters, with the columns `npar`, `AIC`, `BIC`, `logLik`, `deviance` (minus twice
+#'   `logLik`), `Chisq`, `Df`, `Pr(>Chisq)`. One fit: a row per term with `Chisq`, `Df`,
+#'   `Pr(>Chisq)`; type III begins with the intercept. A term with a coefficient that runs to
+#'   infinity has no test: `NA`.
 #' @section Errors: Fits to different numbers of rows or different responses, and options that do
 #'   not exist, are of class `partialpool_error_argument`; warnings of class
 #'   `partialpool_warning_fit`.
@@ -39,7 +40,7 @@ anova.pp_glmm <- function(object, ..., refit = TRUE, model.names = NULL, type = 
   if (length(others) == 0L) {
     test <- choose_option(test, "Chisq", "test")
     coding <- choose_option(coding, c("sum", "fitted"), "coding")
-    return(term_tests(object, choose_type(type), test, "none", coding))
+    return(term_tests(object, choose_type(type), test, inference(object), coding))
   }
   arguments <- as.list(substitute(list(object, ...)))[-1L]
   compare_fits(c(list(object), others), model.names, arguments, refit)
@@ -51,7 +52,9 @@ likelihood_of <- function(fit) {
 
 # What makes a likelihood-ratio test doubtful although it can be computed.
 warn_incomparable <- function(fits) {
-  reasons <- c(quasi_reason(fits), integral_reason(fits), family_reason(fits))
+  reasons <- c(
+    quasi_reason(fits), integral_reason(fits), family_reason(fits), given_reason(fits)
+  )
   if (length(reasons)) {
     pp_warn("fit", c(
       "!" = "These likelihoods cannot be compared by a chi-square test.",
@@ -73,9 +76,13 @@ quasi_reason <- function(fits) {
 # Without random effects there is no integral.
 integral_reason <- function(fits) {
   mixed <- Filter(function(fit) {
-    inherits(fit, "pp_glmm") && has_random(fit) && fit$method != "pql"
+    identical(fit$model, "ep") ||
+      inherits(fit, "pp_glmm") && has_random(fit) && fit$method != "pql"
   }, fits)
   how <- vapply(mixed, function(fit) {
+    if (inherits(fit, "pp_kernel_fit")) {
+      return("expectation propagation")
+    }
     if (fit$method == "agq") paste("nAGQ =", fit$nAGQ) else fit$method
   }, "")
   if (length(unique(how)) > 1L) {
@@ -92,6 +99,15 @@ family_reason <- function(fits) {
     paste0(
       "They have different families (", paste(unique(families), collapse = ", "),
       "), which are not nested or nested on a boundary: compare AIC."
+    )
+  }
+}
+
+given_reason <- function(fits) {
+  given <- vapply(fits, function(fit) isFALSE(fit$fitted), NA)
+  if (any(given)) {
+    paste0(
+      "Evaluated at given parameters, not fitted: ", paste(names(fits)[given], collapse = ", "), "."
     )
   }
 }

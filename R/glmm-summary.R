@@ -41,7 +41,7 @@ summary.pp_glmm <- function(object, correlation = FALSE, ...) {
       call = object$call, formula = object$formula, REML = object$REML, random = object$random,
       title = model_title(object), method = object$method, nAGQ = object$nAGQ, ddf = "none",
       family = object$family, link = object$family$link, prior = object$prior,
-      coefficients = coefficient_table(object, sqrt(diag(V)), "none"),
+      coefficients = coefficient_table(object, inference(object)),
       aliased = object$aliased, vcov = V,
       correlation = if (correlation && nrow(V)) stats::cov2cor(V), varcor = VarCorr.pp_fit(object),
       sigma = object$sigma, scale = scale_estimates(object),

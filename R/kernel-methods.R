@@ -45,13 +45,11 @@
 #' @param seed A seed for the random number generator, whose state is put back afterwards. `NULL`
 #'   (default) goes on from the present state.
 #' @param nsim Number of responses. Default 1.
-#' @param which Plots wanted: 1 quantile residuals against the latent variable, 2 normal quantiles
-#'   of these residuals. Default both.
 #' @param parm Names or numbers of the parameters. Default: all.
 #' @param level Coverage of the intervals, between 0 and 1. Default 0.95.
 #' @param formula. Not used: a kernel model has no formula.
-#' @param ... For `update()`: arguments of the fitting function to change. For `plot()`: graphical
-#'   parameters of the points. Otherwise not used; anything given here is an error.
+#' @param ... For `update()`: arguments of the fitting function to change. Otherwise not used;
+#'   anything given here is an error.
 #' @return `fixef()`, `coef()`: a named vector; `vcov()`: a matrix, `NA` where parameters were given
 #'   and not estimated; `VarCorr()`: as [VarCorr.pp_fit()]; `sigma()`: for normal responses the root
 #'   of `v1`, otherwise as for [glmm()]; `confint()`: a matrix with two columns; `simulate()`: a
@@ -408,27 +406,4 @@ parameter_intervals <- function(fit, quantile) {
     inner$back[[k]](inner$value[k] + inner$se[k] * quantile)
   })
   structure(do.call(rbind, rows), dimnames = list(inner$names, NULL))
-}
-
-#' @rdname kernel-methods
-#' @export
-plot.pp_kernel_fit <- function(x, which = 1:2, ...) {
-  if (inherits(x, "pp_kernel_traits")) {
-    pp_abort("argument", c(
-      x = "There is no plot of a fit to several traits.",
-      ">" = "Use {.fn residuals} and {.fn fitted}, which are matrices."
-    ))
-  }
-  if (!is.numeric(which) || length(which) == 0L || !all(which %in% 1:2)) {
-    pp_abort("argument", c(
-      x = "{.arg which} must hold numbers from 1 to 2.", i = "It is {.val {which}}."
-    ))
-  }
-  shown <- list(
-    residuals = unname(residuals.pp_kernel_fit(x, "quantile", seed = 1L)),
-    label = "Quantile residuals"
-  )
-  if (1 %in% which) plot_residuals(unname(predict.pp_kernel_fit(x)), shown, ...)
-  if (2 %in% which) plot_quantiles(shown, ...)
-  invisible(x)
 }

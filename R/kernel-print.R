@@ -33,7 +33,8 @@ summary.pp_kernel_fit <- function(object, ...) {
   structure(
     list(
       title = model_title(object), call = object$call, family = object$family,
-      coefficients = kernel_coefficients(object), tests = coefficient_tests(object),
+      coefficients = coefficient_table(object, inference(object)),
+      tests = coefficient_tests(object),
       aliased = object$aliased, vcov = object$vcov, parameters = kernel_parameter_table(object),
       held = held_labels(object), proportion = kernel_proportion(object),
       link_variance = link_variance(object$family), model = object$model,
@@ -225,23 +226,6 @@ print_kernel_sizes <- function(x) {
 
 coefficient_tests <- function(fit) {
   if (has_t_tests(fit)) "residual df" else "z tests"
-}
-
-kernel_coefficients <- function(fit) {
-  estimate <- fit$coefficients
-  se <- sqrt(diag(fit$vcov))
-  if (fit$fixed[["beta"]]) se[] <- NA_real_
-  table <- if (has_t_tests(fit)) {
-    df <- rep(as.numeric(coefficient_df(fit)), length(estimate))
-    statistic <- estimate / se
-    cbind(
-      Estimate = estimate, "Std. Error" = se, df = df, "t value" = statistic,
-      "Pr(>|t|)" = 2 * stats::pt(-abs(statistic), df)
-    )
-  } else {
-    z_table(estimate, se)
-  }
-  with_dropped_rows(table, fit)
 }
 
 print_kernel_notes <- function(x) {

@@ -14,7 +14,8 @@
 #' @param formula A formula in the language of 'lme4', see [design()]: fixed effects, and random
 #'   terms such as `(1 | g)`, `(x | g)`, `(x || g)`, `(1 | a/b)`, with `us()`, `diag()`, `cs()` or
 #'   `ar1()` around a term for its covariance structure. A formula without random terms is fitted as
-#'   a linear model, with a message.
+#'   a linear model, with a message. Or a numeric matrix or data frame with a column a feature, see
+#'   the section on matrices.
 #' @param data A data frame with the variables of the formula.
 #' @param REML Restricted maximum likelihood (`TRUE`, default) or maximum likelihood (`FALSE`).
 #' @inheritParams design
@@ -30,6 +31,9 @@
 #'   `singular`, `components`), `frame`, `X`, `y`. Use the methods rather than the elements:
 #'   [summary()][summary.pp_lmm], [fixef()], [ranef()], [VarCorr()], [vcov()], [predict()],
 #'   [simulate()], [anova()], [update()], [refit()], [plot()], and others.
+#'
+#'   With several responses on the left of the formula, `cbind(y1, y2) ~ ...` or a matrix, the
+#'   result of [lmm_responses()].
 #' @section Errors:
 #' Bad input ends in a condition of a class listed in [partialpool-conditions], which names the
 #' variable and says what to do. A singular fit gives a message of class
@@ -61,6 +65,9 @@ lmm.formula <- function(formula, data = NULL, REML = TRUE, weights, offset, subs
   reject_dots(...)
   REML <- check_flag(REML, "REML")
   control <- as_control(control)
+  if (has_matrix_response(call, parent.frame())) {
+    return(lmm_of_responses(call, control, parent.frame()))
+  }
   design <- design_from_call(call, parent.frame(), control$check)
   if (!length(design$random)) {
     pp_inform("random", c(
@@ -85,6 +92,7 @@ lmm.character <- function(formula, ...) {
 lmm.default <- function(formula, ...) {
   pp_abort("formula", c(
     x = "{.arg formula} must be a formula such as {.code y ~ x + (1 | g)}.",
-    i = if (missing(formula)) "It is missing." else "It is {.obj_type_friendly {formula}}."
+    i = if (missing(formula)) "It is missing." else "It is {.obj_type_friendly {formula}}.",
+    ">" = "A matrix of features goes with a response: {.code lmm(X, y, random_effect)}."
   ))
 }

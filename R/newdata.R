@@ -33,13 +33,20 @@ design_newdata <- function(fit, newdata, re.form = NULL, allow.new.levels = FALS
   }
   X <- newdata_matrix(terms, frame, fit$contrasts)
   list(
-    X = X[, colnames(fit$X), drop = FALSE], offset = newdata_offset(fit, frame, newdata),
+    X = X[, kept_columns(fit, colnames(X)), drop = FALSE],
+    offset = newdata_offset(fit, frame, newdata),
     use = use,
     codes = Map(function(term, used) {
       if (used) newdata_codes(term, newdata, allow.new.levels) else integer(nrow(newdata))
     }, fit$random, use),
     z = z, na.action = omitted, names = row.names(newdata)
   )
+}
+
+# Of the columns of new rows those that the fit kept. A fit of a matrix has names without backticks.
+kept_columns <- function(fit, columns) {
+  if (!is.null(fit$features)) columns <- c("(Intercept)", fit$features)
+  match(colnames(fit$X), columns)
 }
 
 # No rows: some functions, splines::ns() among them, cannot be evaluated at no value.

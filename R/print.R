@@ -74,6 +74,8 @@ print_labelled <- function(label, lines) {
 # A long formula is broken between its terms.
 formula_lines <- function(text, width) {
   characters <- strsplit(text, "")[[1L]]
+  # Neither a bracket nor a sign within the backticks of a name counts.
+  characters[cumsum(characters == "`") %% 2L == 1L] <- "`"
   depth <- cumsum((characters == "(") - (characters == ")"))
   plus <- which(characters %in% c("+", "-") & depth == 0L)
   pieces <- trimws(substring(text, c(1L, plus), c(plus - 1L, nchar(text))))

@@ -7,10 +7,22 @@
 #' freedom are Satterthwaite's by default; a fit without random effects has residual degrees of
 #' freedom, as [stats::lm()].
 #'
+#' Both methods use exact derivatives of the covariance of the fixed effects by the variances. That
+#' of Kenward and Roger also adjusts the covariance, and so the standard errors shown, for the
+#' uncertainty of the variances. No matrix has the size of the
+#' rows: its cost grows with the
+#' cube of the number of levels that are connected through rows (all of them, where factors are
+#' crossed). Its parameters are the entries of each covariance matrix and the residual variance;
+#' for heterogeneous compound symmetry and autoregressive structures, in which the covariance is not
+#' linear, those of the structure, to first order (`ddfm = kr(firstorder)` of SAS). As in the
+#' pbkrtest package, variances estimated as zero count among the parameters; Satterthwaite's
+#' method, as in lmerTest, leaves them out.
+#'
 #' @param object A fit, as [lmm()] returns it.
 #' @param x A fit or its summary.
-#' @param ddf Degrees of freedom of the t tests: `"satterthwaite"` (default), `"residual"` (rows
-#'   minus fixed effects), or `"none"` for z tests.
+#' @param ddf Degrees of freedom of the t tests: `"satterthwaite"` (default), `"kenward-roger"` (for
+#'   fits by REML), `"residual"` (rows minus fixed effects), or `"none"` for z tests. Abbreviations
+#'   and capitals will do.
 #' @param correlation `TRUE` to compute and print the correlations of the fixed effects. Default
 #'   `FALSE`.
 #' @param digits Significant digits to print.
@@ -20,30 +32,35 @@
 #' @return A list of class `c("summary.pp_lmm", "summary.pp_fit")`; among its elements
 #'   `coefficients` (also by `coef()`), a matrix with the columns `Estimate`, `Std. Error`, `df`,
 #'   `t value`, `Pr(>|t|)` (with `ddf = "none"`: `z value` and `Pr(>|z|)`, and no `df`) and a row of
-#'   `NA` for each dropped column; `varcor`, `sigma`, `residuals` (scaled), `vcov`, `ngrps`,
-#'   `AICtab`. The print methods return their argument invisibly.
-#' @section Errors: A `ddf` that does not exist is of class `partialpool_error_argument`.
-#' @references Kuznetsova, Brockhoff and Christensen (2017), lmerTest package: tests in linear mixed
-#'   effects models, Journal of Statistical Software 82(13).
+#'   `NA` for each dropped column; `ddf`, the method used; `varcor`, `sigma`, `residuals` (scaled),
+#'   `vcov` (the adjusted one by Kenward and Roger), `ngrps`, `AICtab`. The print
+#'   methods return their argument invisibly.
+#' @section Errors: A `ddf` that does not exist is of class `partialpool_error_argument`, and so is
+#'   `"kenward-roger"` for a fit by maximum likelihood (`update(fit, REML = TRUE)` helps), or for
+#'   thousands of crossed levels.
+#' @references Kenward and Roger (1997), Small sample inference for fixed effects from restricted
+#'   maximum likelihood, Biometrics 53, 983-997. Kuznetsova, Brockhoff and Christensen (2017),
+#'   lmerTest package: tests in linear mixed effects models, Journal of Statistical Software
+#'   82(13).
 #' @examples
 #' fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' fit
 #' summary(fit)
+#' coef(summary(fit, ddf = "kenward-roger"))
 #' coef(summary(fit, ddf = "none"))
 #' @export
-summary.pp_lmm <- function(object, ddf = c("satterthwaite", "residual", "none"),
+summary.pp_lmm <- function(object, ddf = c("satterthwaite", "kenward-roger", "residual", "none"),
                            correlation = FALSE, ...) {
   reject_dots(...)
-  ddf <- choose_option(ddf, c("satterthwaite", "residual", "none"), "ddf")
-  V <- object$vcov_unscaled
+  tests <- inference(object, ddf)
   structure(
     list(
       call = object$call, formula = object$formula, REML = object$REML, random = object$random,
       title = model_title(object),
-      ddf = if (has_random(object) || ddf == "none") ddf else "residual",
-      coefficients = coefficient_table(object, standard_errors(object), ddf),
-      aliased = object$aliased, vcov = object$sigma^2 * V,
-      correlation = if (correlation && nrow(V)) stats::cov2cor(V), varcor = VarCorr.pp_fit(object),
+      ddf = tests$ddf, coefficients = coefficient_table(object, tests),
+      aliased = object$aliased, vcov = tests$vcov,
+      correlation = if (correlation && nrow(tests$vcov)) correlation_of(tests),
+      varcor = VarCorr.pp_fit(object),
       sigma = object$sigma, residuals = scaled_residuals(object), n = object$n,
       ngrps = n_groups(object), logLik = logLik.pp_lmm(object), AICtab = criterion_table(object),
       convergence = object$convergence,
@@ -53,19 +70,15 @@ summary.pp_lmm <- function(object, ddf = c("satterthwaite", "residual", "none"),
   )
 }
 
-# sigma^2 may not exist where sigma does: a response in units of 1e-200.
-standard_errors <- function(fit) fit$sigma * sqrt(diag(fit$vcov_unscaled))
-
-coefficient_table <- function(fit, se, ddf) {
-  estimate <- fit$coefficients
-  table <- if (ddf == "none") {
-    z_table(estimate, se)
+# Estimates with t tests, or with z tests where there are no degrees of freedom.
+coefficient_table <- function(fit, inference) {
+  tests <- contrast_table(inference, diag(length(inference$coefficients)))
+  table <- if (inference$ddf == "none") {
+    z_table(inference$coefficients, tests$std.error)
   } else {
-    df <- degrees_of_freedom(fit, diag(length(estimate)), ddf)
-    statistic <- estimate / se
     cbind(
-      Estimate = estimate, "Std. Error" = se, df = df, "t value" = statistic,
-      "Pr(>|t|)" = 2 * stats::pt(-abs(statistic), df)
+      Estimate = inference$coefficients, "Std. Error" = tests$std.error, df = tests$df,
+      "t value" = tests$statistic, "Pr(>|t|)" = tests$p.value
     )
   }
   with_dropped_rows(table, fit)
@@ -79,6 +92,12 @@ z_table <- function(estimate, se) {
   )
 }
 
+correlation_of <- function(inference) {
+  V <- inference$vcov
+  V[] <- stats::cov2cor(inference$scaled)
+  V
+}
+
 with_dropped_rows <- function(table, fit) {
   if (length(fit$aliased) == 0L) {
     return(table)
@@ -88,20 +107,6 @@ with_dropped_rows <- function(table, fit) {
   )
   whole[rownames(table), ] <- table
   whole
-}
-
-# Degrees of freedom of each row of L.
-degrees_of_freedom <- function(fit, L, ddf) {
-  if (nrow(L) == 0L) {
-    return(numeric(0))
-  }
-  if (ddf == "none") {
-    return(rep(Inf, nrow(L)))
-  }
-  if (ddf == "residual" || !has_random(fit)) {
-    return(rep(as.numeric(fit$n - length(fit$coefficients)), nrow(L)))
-  }
-  engine_satterthwaite(engine(fit), fit, L)
 }
 
 scaled_residuals <- function(fit) UseMethod("scaled_residuals")
@@ -167,7 +172,8 @@ print_fixed_effects <- function(x, digits, signif.stars) {
     return(invisible())
   }
   method <- switch(x$ddf,
-    satterthwaite = "Satterthwaite's df", residual = "residual df", none = "z tests"
+    satterthwaite = "Satterthwaite's df", "kenward-roger" = "Kenward-Roger",
+    residual = "residual df", none = "z tests"
   )
   cat("\nFixed effects (", method, "):\n", sep = "")
   print_coefficients(x$coefficients, digits, signif.stars)

@@ -312,26 +312,63 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// engine_satterthwaite_df
-SEXP engine_satterthwaite_df(SEXP engine, Rcpp::NumericVector theta, Rcpp::NumericMatrix contrasts);
-RcppExport SEXP _partialpool_engine_satterthwaite_df(SEXP engineSEXP, SEXP thetaSEXP, SEXP contrastsSEXP) {
+// profile_gaussian
+Rcpp::List profile_gaussian(SEXP engine, Rcpp::NumericVector factors, double sigma);
+RcppExport SEXP _partialpool_profile_gaussian(SEXP engineSEXP, SEXP factorsSEXP, SEXP sigmaSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type contrasts(contrastsSEXP);
-    rcpp_result_gen = Rcpp::wrap(engine_satterthwaite_df(engine, theta, contrasts));
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type factors(factorsSEXP);
+    Rcpp::traits::input_parameter< double >::type sigma(sigmaSEXP);
+    rcpp_result_gen = Rcpp::wrap(profile_gaussian(engine, factors, sigma));
     return rcpp_result_gen;
 END_RCPP
 }
-// engine_natural_covariance
-SEXP engine_natural_covariance(SEXP engine, Rcpp::NumericVector theta);
-RcppExport SEXP _partialpool_engine_natural_covariance(SEXP engineSEXP, SEXP thetaSEXP) {
+// profile_marginal
+Rcpp::List profile_marginal(SEXP engine, Rcpp::NumericVector factors, Rcpp::NumericVector rest, bool cold);
+RcppExport SEXP _partialpool_profile_marginal(SEXP engineSEXP, SEXP factorsSEXP, SEXP restSEXP, SEXP coldSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
-    rcpp_result_gen = Rcpp::wrap(engine_natural_covariance(engine, theta));
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type factors(factorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type rest(restSEXP);
+    Rcpp::traits::input_parameter< bool >::type cold(coldSEXP);
+    rcpp_result_gen = Rcpp::wrap(profile_marginal(engine, factors, rest, cold));
+    return rcpp_result_gen;
+END_RCPP
+}
+// engine_hold_sigma
+void engine_hold_sigma(SEXP engine, double sigma);
+RcppExport SEXP _partialpool_engine_hold_sigma(SEXP engineSEXP, SEXP sigmaSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< double >::type sigma(sigmaSEXP);
+    engine_hold_sigma(engine, sigma);
+    return R_NilValue;
+END_RCPP
+}
+// engine_take_response
+void engine_take_response(SEXP engine, Rcpp::NumericVector y);
+RcppExport SEXP _partialpool_engine_take_response(SEXP engineSEXP, SEXP ySEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type y(ySEXP);
+    engine_take_response(engine, y);
+    return R_NilValue;
+END_RCPP
+}
+// responses_fit
+Rcpp::List responses_fit(SEXP engine, Rcpp::NumericMatrix y, Rcpp::List hypotheses, std::string ddf, double tolerance, int max_iterations);
+RcppExport SEXP _partialpool_responses_fit(SEXP engineSEXP, SEXP ySEXP, SEXP hypothesesSEXP, SEXP ddfSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type y(ySEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type hypotheses(hypothesesSEXP);
+    Rcpp::traits::input_parameter< std::string >::type ddf(ddfSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    rcpp_result_gen = Rcpp::wrap(responses_fit(engine, y, hypotheses, ddf, tolerance, max_iterations));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -507,6 +544,40 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// engine_wald_derivatives
+Rcpp::List engine_wald_derivatives(SEXP engine, Rcpp::NumericVector theta);
+RcppExport SEXP _partialpool_engine_wald_derivatives(SEXP engineSEXP, SEXP thetaSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    rcpp_result_gen = Rcpp::wrap(engine_wald_derivatives(engine, theta));
+    return rcpp_result_gen;
+END_RCPP
+}
+// engine_kenward_roger
+Rcpp::List engine_kenward_roger(SEXP engine, Rcpp::NumericVector theta, double most_columns);
+RcppExport SEXP _partialpool_engine_kenward_roger(SEXP engineSEXP, SEXP thetaSEXP, SEXP most_columnsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< double >::type most_columns(most_columnsSEXP);
+    rcpp_result_gen = Rcpp::wrap(engine_kenward_roger(engine, theta, most_columns));
+    return rcpp_result_gen;
+END_RCPP
+}
+// engine_natural_covariance
+SEXP engine_natural_covariance(SEXP engine, Rcpp::NumericVector theta);
+RcppExport SEXP _partialpool_engine_natural_covariance(SEXP engineSEXP, SEXP thetaSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    rcpp_result_gen = Rcpp::wrap(engine_natural_covariance(engine, theta));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_glmm_create", (DL_FUNC) &_partialpool_glmm_create, 2},
@@ -534,8 +605,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_engine_theta_gradient", (DL_FUNC) &_partialpool_engine_theta_gradient, 2},
     {"_partialpool_engine_conditional", (DL_FUNC) &_partialpool_engine_conditional, 3},
     {"_partialpool_engine_prediction", (DL_FUNC) &_partialpool_engine_prediction, 5},
-    {"_partialpool_engine_satterthwaite_df", (DL_FUNC) &_partialpool_engine_satterthwaite_df, 3},
-    {"_partialpool_engine_natural_covariance", (DL_FUNC) &_partialpool_engine_natural_covariance, 2},
+    {"_partialpool_profile_gaussian", (DL_FUNC) &_partialpool_profile_gaussian, 3},
+    {"_partialpool_profile_marginal", (DL_FUNC) &_partialpool_profile_marginal, 4},
+    {"_partialpool_engine_hold_sigma", (DL_FUNC) &_partialpool_engine_hold_sigma, 2},
+    {"_partialpool_engine_take_response", (DL_FUNC) &_partialpool_engine_take_response, 2},
+    {"_partialpool_responses_fit", (DL_FUNC) &_partialpool_responses_fit, 6},
     {"_partialpool_scan_basis_spectral", (DL_FUNC) &_partialpool_scan_basis_spectral, 5},
     {"_partialpool_scan_basis_sites", (DL_FUNC) &_partialpool_scan_basis_sites, 4},
     {"_partialpool_scan_open", (DL_FUNC) &_partialpool_scan_open, 1},
@@ -548,6 +622,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_partialpool_traits_at", (DL_FUNC) &_partialpool_traits_at, 8},
     {"_partialpool_traits_weighted", (DL_FUNC) &_partialpool_traits_weighted, 5},
     {"_partialpool_traits_scan", (DL_FUNC) &_partialpool_traits_scan, 8},
+    {"_partialpool_engine_wald_derivatives", (DL_FUNC) &_partialpool_engine_wald_derivatives, 2},
+    {"_partialpool_engine_kenward_roger", (DL_FUNC) &_partialpool_engine_kenward_roger, 3},
+    {"_partialpool_engine_natural_covariance", (DL_FUNC) &_partialpool_engine_natural_covariance, 2},
     {NULL, NULL, 0}
 };
 

@@ -1,20 +1,12 @@
 // Glue between R and the engine of generalised models: lists in, lists out.
 #include <memory>
 
-#include "api_glue.h"
+#include "api_engines.h"
 #include "core/family.h"
 #include "core/glmm_covariance.h"
-#include "core/glmm_model.h"
 #include "core/pql.h"
 
 namespace {
-
-// The engine with the R objects whose memory it borrows.
-struct GlmmEngine {
-  Rcpp::List rows;
-  std::unique_ptr<pp::GlmmModel> model;
-};
-using GlmmPtr = Rcpp::XPtr<GlmmEngine>;
 
 Eigen::VectorXd vector_or_empty(SEXP x) {
   if (Rf_isNull(x)) return Eigen::VectorXd();

@@ -1,9 +1,7 @@
 // Glue between R and the Gaussian engine: lists in, lists out.
 #include <memory>
 
-#include "api_glue.h"
-#include "core/gaussian_model.h"
-#include "core/wald.h"
+#include "api_engines.h"
 
 namespace {
 
@@ -12,13 +10,6 @@ void stand_at(pp::GaussianModel& model, const Rcpp::NumericVector& theta) {
   if (!std::isfinite(model.value(model.map().parameters(as_vector(theta)))))
     Rcpp::stop("the criterion is not finite at the estimates");
 }
-
-// The engine with the R objects whose memory it borrows.
-struct Engine {
-  Rcpp::List rows;
-  std::unique_ptr<pp::GaussianModel> model;
-};
-using EnginePtr = Rcpp::XPtr<Engine>;
 
 pp::ModelData gaussian_data(const Rcpp::List& rows) {
   pp::ModelData data = model_data(rows);
@@ -44,7 +35,7 @@ Rcpp::List estimates(pp::GaussianModel& model, const Eigen::VectorXd& x, double 
 
 // [[Rcpp::export(rng = false)]]
 SEXP engine_create(Rcpp::List rows, bool reml, std::string storage) {
-  auto engine = std::make_unique<Engine>();
+  auto engine = std::make_unique<GaussianEngine>();
   engine->rows = rows;
   engine->model =
       std::make_unique<pp::GaussianModel>(gaussian_data(rows), reml, storage_named(storage));
@@ -129,21 +120,4 @@ SEXP engine_prediction(SEXP engine, Rcpp::NumericVector theta, Rcpp::NumericMatr
   pp::GaussianModel& model = *EnginePtr(engine)->model;
   stand_at(model, theta);
   return wrap_vector(pp::prediction_variance(model, prediction_rows(x, codes, z)));
-}
-
-// [[Rcpp::export(rng = false)]]
-SEXP engine_satterthwaite_df(SEXP engine, Rcpp::NumericVector theta,
-                             Rcpp::NumericMatrix contrasts) {
-  pp::GaussianModel& model = *EnginePtr(engine)->model;
-  stand_at(model, theta);
-  pp::WaldInformation wald(model, model.map().parameters(as_vector(theta)));
-  return wrap_vector(wald.satterthwaite(matrix_map(contrasts)));
-}
-
-// [[Rcpp::export(rng = false)]]
-SEXP engine_natural_covariance(SEXP engine, Rcpp::NumericVector theta) {
-  pp::GaussianModel& model = *EnginePtr(engine)->model;
-  stand_at(model, theta);
-  pp::WaldInformation wald(model, model.map().parameters(as_vector(theta)));
-  return wrap_matrix(wald.natural_covariance());
 }

@@ -28,11 +28,8 @@ fi
 rm -rf .make/check
 mkdir -p .make/check
 cd .make/check
-# The compiler flags of some systems ask for debug symbols: those of Eigen's templates would be nine
-# tenths of the installed size
-flags=$(R CMD config CXX17FLAGS)
-echo "CXX17FLAGS = $(sed -E 's/(^| )-g[0-9]?( |$)/ /g' <<< "$flags")" > Makevars
-export R_MAKEVARS_USER="$PWD/Makevars"
+bash "$tree/tools/makevars.sh"
+export R_MAKEVARS_USER="$tree/.make/Makevars"
 echo "check: R CMD build"
 R CMD build "${build_options[@]}" "$tree" > build.log 2>&1 || { cat build.log; exit 1; }
 echo "check: R CMD check ${options[*]}"

@@ -1,7 +1,8 @@
 # make demo: the package's main job on real input. Reads 100,000 rows from a gzipped CSV, fits the
 # model that was published with them, and sets each number beside the published one; then the
-# classical sleepstudy fit and two generalised models; a kernel model and a scan; then figures and a
-# report. Run from the root of the repository.
+# classical sleepstudy fit, a matrix of features and two generalised models; a kernel model and a
+# scan; then figures and reports from the package's R Markdown template. Run from the root of the
+# repository.
 
 suppressPackageStartupMessages(library(partialpool))
 source("tools/figures.R")
@@ -13,12 +14,13 @@ main <- function() {
   dir.create(output, showWarnings = FALSE)
   finn <- demonstrate_finn("data/finn_demo.csv.gz")
   sleep <- demonstrate_sleepstudy()
+  features <- demonstrate_features("tests/testthat/fixtures/B_naplib_seed0.csv")
   herds <- demonstrate_herds()
   demonstrate_probe("tests/testthat/fixtures/A_probe.csv")
   demonstrate_kernel("vignettes/kernels-example.csv")
   demonstrate_scan()
-  heading("Figures and report")
-  files <- c(draw_figures(finn, sleep, herds, output), knit_report(output))
+  heading("Figures and reports")
+  files <- c(draw_figures(finn, sleep, features, herds, output), knit_reports(output))
   cat("Written:\n", paste0("  ", files, "\n"), sep = "")
 }
 
@@ -61,14 +63,18 @@ demonstrate_finn <- function(file) {
   ))
   print(fit)
 
-  heading("Its tests, in the order of the published table, beside the published digits")
-  table <- finn_table(fit)
-  shown <- sprintf("%.2f", unlist(table[c("p", "effect", "se")]))
+  heading("Its tests by one call, in the order of the published table, beside the published digits")
   # The type-III table of the page has the coding of the fit: R's treatment contrasts
+  result <- run_glmm(
+    utils::read.csv(file, sep = ";"), names(data),
+    ifelse(names(data) %in% categorical, "categorical", "continuous"), finn_formula
+  )
+  table <- result[c("p", "effects", "std_errors")]
+  shown <- sprintf("%.2f", unlist(table))
   print_table(
-    factor = table$factor, chisq = sprintf("%.4f", table$chisq), df = table$df,
-    p = format.pval(table$p, digits = 5, eps = 1e-300), effect = sprintf("%.6f", table$effect),
-    se = sprintf("%.6f", table$se),
+    factor = result$factors, chisq = sprintf("%.4f", result$scores), df = result$df,
+    p = format.pval(unname(result$p), digits = 5, eps = 1e-300),
+    effect = sprintf("%.6f", result$effects), se = sprintf("%.6f", result$std_errors),
     published = do.call(sprintf, c("%s %5s %s", finn_published[c("p", "effect", "se")]))
   )
   agree <- sum(shown == unlist(finn_published[c("p", "effect", "se")]))
@@ -80,18 +86,6 @@ demonstrate_finn <- function(file) {
   }
   other_tests(fit, data)
   fit
-}
-
-# One row a term, the intercept last. Every term of this model has one degree of freedom.
-finn_table <- function(fit) {
-  tests <- as.data.frame(anova(fit, type = 3, test = "Chisq", coding = "fitted"))
-  tests <- tests[c(setdiff(rownames(tests), "(Intercept)"), "(Intercept)"), ]
-  labels <- c("(Intercept)", attr(terms(fit), "term.labels"))
-  column <- match(match(rownames(tests), labels) - 1, attr(model.matrix(fit), "assign"))
-  data.frame(
-    factor = rownames(tests), chisq = tests$Chisq, df = tests$Df, p = tests[["Pr(>Chisq)"]],
-    effect = unname(fixef(fit))[column], se = sqrt(diag(as.matrix(vcov(fit))))[column]
-  )
 }
 
 other_tests <- function(fit, data) {
@@ -162,6 +156,39 @@ demonstrate_sleepstudy <- function() {
     "standard error of the residual variance" = c(full_errors[[6]], 77.1838)
   )
   fit
+}
+
+# ---- a matrix of features ------------------------------------------------------------------------
+
+demonstrate_features <- function(file) {
+  heading("A matrix of features, rows grouped by subject")
+  data <- utils::read.csv(file)
+  X <- as.matrix(data[c("feature_1", "feature_2")])
+  names <- c("Feature 1", "Feature 2", "Subject", "Output Variable")
+  fit <- lmm(X, data$output, random_effect = data$subject, varnames = names)
+  print(summary(fit))
+  plain <- lmm(X, data$output, varnames = names[-3])
+  cat("\nWithout the groups the first effect has the wrong sign:\n")
+  print(model_params(plain))
+
+  heading("Beside reference values")
+  # lme4 and lmerTest, theta polished by Newton's method
+  full <- model_params(fit, full = TRUE)
+  normal <- model_params(fit, ddf = "none")
+  print_comparison(
+    "Feature 1" = c(fit$params[[2]], 1.04726007327352),
+    "Feature 2" = c(fit$params[[3]], -2.02333659588376),
+    "standard error of Feature 1" = c(full$std.error[2], .0534062796010811),
+    "variance between subjects" = c(full$estimate[4], 10.8164800240473),
+    "its standard error" = c(full$std.error[4], 7.66901625364857),
+    "degrees of freedom of the intercept" = c(full$df[1], 4.04748760172448),
+    "p of the intercept" = c(fit$pvalues[[1]], .0488093092597849),
+    "Feature 1, lower limit by z" = c(normal$conf.low[1], .942585688707126),
+    "R-squared" = c(fit$rsquared, .979936938857593),
+    "REML log-likelihood" = c(logLik(fit), -22.7317562681735),
+    "without groups: Feature 1" = c(plain$params[[2]], -.971510077415414)
+  )
+  list(grouped = fit, plain = plain)
 }
 
 # ---- generalised models -------------------------------------------------------------------------
@@ -311,17 +338,31 @@ print_comparison <- function(...) {
   )
 }
 
-knit_report <- function(output) {
+# The package's template as it stands, and with data, formula and family of one's own.
+knit_reports <- function(output) {
   if (!requireNamespace("rmarkdown", quietly = TRUE) || !rmarkdown::pandoc_available("1.12.3")) {
-    cat("No HTML report: it needs the R package rmarkdown and pandoc.\n")
+    cat("No HTML reports: they need the R package rmarkdown and pandoc.\n")
     return(character())
   }
-  # Knitted in the output folder, so that no intermediate file is left in the tree
-  rmarkdown::render(
-    "tools/report.Rmd", output_dir = output, intermediates_dir = output,
-    knit_root_dir = getwd(), quiet = TRUE, envir = new.env(parent = globalenv())
+  template <- system.file(
+    "rmarkdown", "templates", "mixed-model-report", "skeleton", "skeleton.Rmd",
+    package = "partialpool"
   )
-  file.path(output, "report.html")
+  reports <- list(
+    "report-sleepstudy.html" = list(),
+    "report-herds.html" = list(
+      data = "cbpp", family = "binomial",
+      formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    )
+  )
+  # Knitted in the output folder, so that no intermediate file is left in the tree
+  for (file in names(reports)) {
+    rmarkdown::render(
+      template, output_file = file, output_dir = output, intermediates_dir = output,
+      params = reports[[file]], quiet = TRUE, envir = new.env(parent = globalenv())
+    )
+  }
+  file.path(output, names(reports))
 }
 
 main()

@@ -1,14 +1,15 @@
-# Figures of make demo and of its report, with base graphics.
+# Figures of make demo, with base graphics.
 
-draw_figures <- function(finn, sleep, herds, folder) {
+draw_figures <- function(finn, sleep, features, herds, folder) {
   figures <- list(
     "finn-residuals" = function() plot_panels(finn, 1:2, 2),
     "sleepstudy-residuals" = function() plot_panels(sleep, 1:2, 2),
     "sleepstudy-effects" = function() plot_panels(sleep, 3, 2),
     "sleepstudy-lines" = function() plot_lines(sleep),
+    "feature-effects" = function() plot_feature_effects(features),
     "cbpp-herds" = function() plot_herds(herds)
   )
-  heights <- c(450, 450, 550, 700, 450)
+  heights <- c(450, 450, 550, 700, 300, 450)
   files <- file.path(folder, paste0(names(figures), ".png"))
   for (i in seq_along(figures)) {
     grDevices::png(files[i], width = 900, height = heights[i], res = 100)
@@ -51,6 +52,14 @@ plot_lines <- function(fit) {
     "Reaction (ms): own regression (dashed), population (grey), mixed model (red)", 3,
     outer = TRUE, line = 0.3
   )
+}
+
+# Effects of the same features with a random effect of the subject and without.
+plot_feature_effects <- function(fits) {
+  old <- graphics::par(mfrow = c(1, 2))
+  on.exit(graphics::par(old))
+  plot_effects(fits$grouped, main = "with a random effect of the subject")
+  plot_effects(fits$plain, main = "without")
 }
 
 # Left the share of cases by period, of each herd and as fitted for a herd of effect zero; right the

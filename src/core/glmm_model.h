@@ -161,13 +161,16 @@ class GlmmModel {
     return criterion(parameters(par));
   }
   Eigen::VectorXd gradient(const Eigen::VectorXd& par) {
-    Marginal& m = *marginal_;
     if (!std::isfinite(value(par)))
       return Eigen::VectorXd::Constant(par.size(), std::numeric_limits<double>::quiet_NaN());
-    const std::vector<Eigen::MatrixXd> g = m.lambda_gradient();
+    return user_gradient(marginal_->lambda_gradient());
+  }
+  // From the derivative by each Lambda, at the last evaluation.
+  Eigen::VectorXd user_gradient(const std::vector<Eigen::MatrixXd>& g) const {
+    const Marginal& m = *marginal_;
     const Eigen::VectorXd by_x = m.gradient(g);
     const int k = map().n_theta(), shift = m.n_theta() - k;
-    Eigen::VectorXd out(par.size());
+    Eigen::VectorXd out(m.size() - shift);
     out.head(k) = map().theta_gradient(m.x(), g, by_x);
     if (m.n_beta() > 0)
       out.segment(k, m.n_beta()) = standard_->beta_map().transpose().partialPivLu().solve(

@@ -22,7 +22,9 @@ struct QuadraticModel {
   double decrement = 0.0, min_eigenvalue = 0.0;
 
   QuadraticModel(const Eigen::MatrixXd& hessian, const Eigen::VectorXd& gradient,
-                 const Eigen::MatrixXd& basis) {
+                 const Eigen::MatrixXd& basis)
+      : q(basis) {
+    if (basis.cols() == 0) return;  // a step that ended at zero: nothing moves, to first order
     const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(basis.transpose() * hessian * basis);
     h = eigen.eigenvalues();
     q = basis * eigen.eigenvectors();

@@ -24,7 +24,8 @@ std::unique_ptr<pp::Family> pp::make_family(const std::string& name, const std::
 
 namespace {
 
-std::mt19937_64 generator(20261121);
+constexpr unsigned seed = 20261121;
+std::mt19937_64 generator(seed);
 double uniform() {
   return static_cast<double>(generator() >> 11) / 9007199254740992.0;
 }

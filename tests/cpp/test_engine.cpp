@@ -16,6 +16,7 @@
 #include "check.h"
 #include "conditional.h"
 #include "gaussian_model.h"
+#include "kernel_terms_tests.h"
 #include "wald.h"
 
 namespace pp = partialpool;
@@ -1394,5 +1395,6 @@ int main() {
   test_extreme_theta(one_factor(2, 2));
   test_extreme_theta(amalgamated());
   test_extreme_theta(structured(Structure::ar1, true, 3, true));
+  kernel_terms_tests::run();
   return check::report();
 }

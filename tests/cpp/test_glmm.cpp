@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "check.h"
+#include "ep_tests.h"
 #include "glmm_covariance.h"
 #include "glmm_data.h"
 #include "pql.h"
@@ -317,5 +318,6 @@ int main() {
   test_separation();
   test_extremes();
   test_pql();
+  ep_tests::run();
   return check::report();
 }

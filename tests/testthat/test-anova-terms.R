@@ -15,7 +15,7 @@ finn <- function() {
 }
 numbers <- function(table) unname(as.matrix(as.data.frame(table)))
 
-test_that("type III F tests with Satterthwaite's df are the published ones", {
+test_that("SEEDS 7: type III F tests with Satterthwaite's df are the published ones", {
   table <- anova(lmm(y ~ A + B + x + A:x + (1 | g), probe()))
   expect_identical(names(table), c("NumDF", "DenDF", "F value", "Pr(>F)"))
   expect_identical(row.names(table), c("A", "B", "x", "A:x"))
@@ -26,7 +26,7 @@ test_that("type III F tests with Satterthwaite's df are the published ones", {
   expect_equal(table$NumDF, c(1, 2, 1, 1))
 })
 
-test_that("the tests of FiNN's page: coding as fitted, sum to zero, types II and III", {
+test_that("SEEDS 5, 6: the tests of FiNN's page: coding as fitted, sum to zero, types II and III", {
   d <- finn()
   formula <- y ~ A * x + B + (1 | g / h)
   fit <- suppressMessages(lmm(formula, d))
@@ -99,6 +99,54 @@ test_that("types II and III do not depend on the coding", {
       tolerance = 1e-5
     )
   }
+})
+
+test_that("types I, II, III: no coding, order of levels or unit changes anything, df included", {
+  skip_if_not_installed("nlme")
+  d <- as.data.frame(nlme::RatPupWeight)
+  d$Litter <- factor(d$Litter, ordered = FALSE)
+  d$Treatment <- factor(as.character(d$Treatment))
+  formula <- weight ~ sex * Treatment + Lsize + (1 | Litter)
+  first <- lmm(formula, d)
+  reordered <- d
+  reordered$Treatment <- factor(d$Treatment, c("Low", "Control", "High"))
+  reordered$sex <- factor(d$sex, rev(levels(d$sex)))
+  reordered$Lsize <- 1e5 * (d$Lsize - 3)
+  others <- c(
+    lapply(list("contr.treatment", "contr.sum", "contr.helmert", "contr.poly"), function(coding) {
+      lmm(formula, d, contrasts = list(sex = coding, Treatment = coding))
+    }),
+    list(lmm(formula, reordered), lmm(formula, d[rev(seq_len(nrow(d))), ]))
+  )
+  for (ddf in c("satterthwaite", "kenward-roger")) {
+    for (type in 1:3) {
+      expected <- numbers(anova(first, type = type, ddf = ddf))
+      for (other in others) {
+        expect_equal(numbers(anova(other, type = type, ddf = ddf)), expected, tolerance = 1e-5)
+      }
+    }
+  }
+})
+
+test_that("lmerTest's df of joint tests where directions differ (types II and III)", {
+  skip_if_not_installed("lmerTest")
+  d <- as.data.frame(nlme::RatPupWeight)
+  d$Litter <- factor(d$Litter, ordered = FALSE)
+  d$Treatment <- factor(as.character(d$Treatment))
+  formula <- weight ~ sex + Treatment + Lsize + (1 | Litter)
+  reference <- lmerTest::lmer(formula, d)
+  for (type in 2:3) {
+    expect_equal(
+      numbers(anova(lmm(formula, d), type = type)), numbers(anova(reference, type = type)[3:6]),
+      tolerance = 1e-5
+    )
+  }
+  # Interactions: differences of differences.
+  formula <- weight ~ sex * Treatment + (1 | Litter)
+  expect_equal(
+    numbers(anova(lmm(formula, d))), numbers(anova(lmerTest::lmer(formula, d))[3:6]),
+    tolerance = 1e-5
+  )
 })
 
 test_that("character and logical variables are recoded too", {

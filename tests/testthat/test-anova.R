@@ -13,7 +13,7 @@ test_that("the comparison table is lme4's", {
   plain <- lm(Reaction ~ 1, sleepstudy)
   table <- anova(ours[[1]], ours[[2]], ours[[3]], plain)
   reference <- anova(theirs[[1]], theirs[[2]], theirs[[3]], plain)
-  expect_s3_class(table, c("anova", "data.frame"), exact = TRUE)
+  expect_s3_class(table, c("pp_anova", "anova", "data.frame"), exact = TRUE)
   expect_identical(
     names(table),
     c("npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "Pr(>Chisq)")

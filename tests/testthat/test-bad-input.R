@@ -148,10 +148,7 @@ walk(
     fit(complex(real = Reaction) ~ (1 | Subject)),
     error = "response", text = "must be numeric"
   ),
-  ends("matrix / Surv response",
-    fit(cbind(Reaction, Days) ~ (1 | Subject)), fit(surv ~ (1 | Subject)),
-    error = "response", text = "matrix-valued"
-  ),
+  ends("Surv response", fit(surv ~ (1 | Subject)), error = "response", text = "single column"),
   ends("logical or integer response",
     fit((Days > 4) ~ Reaction + (1 | half)), fit(as.integer(Reaction) ~ Days + (1 | Subject)),
     value = is.numeric(fixef(x))

@@ -230,7 +230,7 @@ walk(
   ),
   ends("matrix / Surv response",
     fit(cbind(count, n) ~ (1 | Subject)), fit(surv ~ (1 | Subject)), yes_no(surv ~ (1 | Subject)),
-    error = "response", text = "matrix-valued"
+    error = "response", text = "single column"
   ),
   ends("logical or integer response",
     fit(as.integer(count) ~ x + (1 | Subject)), fit((count > 2) ~ x + (1 | Subject)),

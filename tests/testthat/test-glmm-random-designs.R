@@ -284,3 +284,19 @@ test_that("simulated responses lie in the range of their family", {
   simulated <- unlist(simulate(fit, 50, seed = 1))
   expect_true(all(simulated > 0 & simulated < 1))
 })
+
+test_that("a step that ends at a standard deviation of exactly zero is followed from there", {
+  set.seed(1)
+  d <- data.frame(g = gl(20, 8), x = rnorm(160))
+  b <- rnorm(20, 0, 0.5)
+  slope <- rnorm(20, 0, 0.3)
+  eta <- 0.5 + 0.4 * d$x + b[d$g] + slope[d$g] * d$x
+  rgamma(160, 3)
+  d$y <- rbinom(160, 1, plogis(eta))
+  fit <- quietly(glmm(y ~ x + (1 | g), d, binomial(), nAGQ = 0))
+  expect_identical(fit$convergence$status, "converged")
+  expect_equal(fit$theta[[1]], 0)
+  expect_equal(c(logLik(fit)), c(logLik(glm(y ~ x, binomial(), d))), tolerance = 1e-10)
+  f <- objective(design(y ~ x + (1 | g), d, family = binomial()), nAGQ = 0)
+  expect_true(all(vapply(c(0.01, 0.1, 0.3, 1), f$value, 0) > f$value(0)))
+})

@@ -27,7 +27,7 @@ test_that("other degrees of freedom give residual t and z tests", {
   z <- coef(summary(fit, ddf = "none"))
   expect_identical(colnames(z), c("Estimate", "Std. Error", "z value", "Pr(>|z|)"))
   expect_equal(z[, 4], 2 * pnorm(-abs(z[, 3])))
-  expect_error(summary(fit, ddf = "kenward"), class = "partialpool_error_argument")
+  expect_error(summary(fit, ddf = "kr"), class = "partialpool_error_argument")
   expect_error(summary(fit, dfd = "none"), class = "partialpool_error_argument")
 })
 

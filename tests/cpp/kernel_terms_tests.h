@@ -1,3 +1,6 @@
+#ifndef PARTIALPOOL_TESTS_KERNEL_TERMS_TESTS_H
+#define PARTIALPOOL_TESTS_KERNEL_TERMS_TESTS_H
+
 // Terms whose levels are correlated, against dense covariance matrices.
 
 #include <Eigen/Dense>
@@ -14,6 +17,7 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
+namespace kernel_terms_tests {
 namespace {
 
 std::mt19937_64 generator(7);
@@ -173,7 +177,7 @@ void check_case(const char* name, const Case& c) {
 
 }  // namespace
 
-int main() {
+inline void run() {
   check_case("alone", Case(60, {kernel(12, 15)}));
   check_case("alone, slopes, singular", Case(80, {kernel(12, 7, 2)}));
   check_case("one row a level", Case(30, {kernel(30, 20)}));
@@ -187,5 +191,8 @@ int main() {
   check_case("sparse", Case(70, {kernel(60, 40), plain(6)}));
   // heavy levels of the leading term
   check_case("panels", Case(1500, {plain(310), kernel(260, 30), plain(30)}));
-  return check::report();
 }
+
+}  // namespace kernel_terms_tests
+
+#endif

@@ -1,3 +1,6 @@
+#ifndef PARTIALPOOL_TESTS_EP_TESTS_H
+#define PARTIALPOOL_TESTS_EP_TESTS_H
+
 // Expectation propagation over sparse random effects against its definition with dense matrices.
 
 #include <Eigen/Dense>
@@ -8,6 +11,7 @@
 #include "check.h"
 #include "glmm_data.h"
 
+namespace ep_tests {
 namespace {
 
 // Tilted moments of one row by brute force.
@@ -186,10 +190,14 @@ void test_search() {
 
 }  // namespace
 
-int main() {
+inline void run() {
+  generator.seed(seed);
   test_against_dense();
   test_without_effects();
   test_path();
   test_search();
-  return check::report();
 }
+
+}  // namespace ep_tests
+
+#endif
