@@ -35,8 +35,8 @@ nlme::fixef
 #' `vcov(type = "sandwich")` does not rely on the variances and the independence that the model
 #' assumes within clusters, only on the independence of clusters: `H^-1 (sum of s s') H^-1`, with
 #' the derivatives `s` of the log-likelihood of each cluster and its information `H`. For a linear
-#' model the variance parameters are taken as given, `s = X' V^-1 r` for the rows of a cluster, and `H^-1`
-#' is the covariance of the model; the numbers are those of the clubSandwich package. For a
+#' model the variance parameters are taken as given, `s = X' V^-1 r` for the rows of a cluster, and
+#' `H^-1` is the covariance of the model; the numbers are those of the clubSandwich package. For a
 #' generalised model `H` is the observed information of all parameters together, and the rows and
 #' columns of the fixed effects are taken from the whole sandwich; `s` are exact derivatives of the
 #' likelihood as the fit approximates it. It needs a likelihood (no penalised quasi-likelihood)

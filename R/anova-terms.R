@@ -124,8 +124,9 @@ hypotheses_type_2 <- function(fit, tests) {
   term_of <- column_terms(fit)
   factors <- attr(fit$terms, "factors")
   identity <- diag(length(term_of))
-  # A term that no other contains has the same hypothesis as in type III.
-  type_3 <- hypotheses_type_3(fit, "sum", quiet = TRUE)
+  # A term that no other contains has the same hypothesis as in type III; not so with columns left
+  # out, where its columns may say something else in another coding.
+  type_3 <- if (!length(fit$aliased)) hypotheses_type_3(fit, "sum", quiet = TRUE)
   labels <- setdiff(unique(term_of), "(Intercept)")
   names(labels) <- labels
   lapply(labels, function(label) {
@@ -148,9 +149,14 @@ contains_term <- function(factors, larger, smaller) {
 
 # Combinations of the rows of `whole` that are uncorrelated with the rows of `part`.
 conjugate_complement <- function(whole, part, V) {
+  # In units of the standard errors: the rank is then not a matter of units.
+  unit <- 1 / sqrt(diag(V))
+  unit[!is.finite(unit)] <- 1
+  V <- V * outer(unit, unit)
+  back <- rep(unit, each = nrow(whole))
   overlap <- qr(whole %*% V %*% t(part))
   Q <- qr.Q(overlap, complete = TRUE)
-  t(Q[, -seq_len(overlap$rank), drop = FALSE]) %*% whole
+  t(Q[, -seq_len(overlap$rank), drop = FALSE]) %*% (whole * back)
 }
 
 column_of <- function(tests, name) vapply(tests, function(test) as.numeric(test[[name]]), 0)

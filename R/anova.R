@@ -22,8 +22,8 @@
 #' on how a hypothesis is written.
 #'
 #' @param object A fit, as [lmm()] returns it.
-#' @param ... More fits to compare with, by [lmm()], [glmm()] or [stats::lm()]. Anything else is an
-#'   error.
+#' @param ... More fits to compare with, by [lmm()], [glmm()] or [stats::lm()], after a mixed one:
+#'   the first fit decides whose method is called. Anything else is an error.
 #' @param refit `TRUE` (default) fits models fitted by REML again by ML for the comparison.
 #' @param model.names Names of the models compared. Default: the arguments as written.
 #' @param type For one fit: 1, 2 or 3 (default), or `"I"`, `"II"`, `"III"`.

@@ -119,24 +119,6 @@ warm_refit.pp_lmm <- function(fit, y) {
   with_response(fit, y, found)
 }
 
-# `fit` with a response and what the engine found for it.
-with_response <- function(fit, y, found) {
-  check_found(found, list(design = list(frame = fit$frame)), NULL)
-  fit$y <- y
-  fit$frame <- replace_response(fit$frame, y)
-  fit$theta[] <- found$theta
-  fit$coefficients[] <- found$coefficients
-  fit$vcov_unscaled[] <- found$vcov_unscaled
-  fit$sigma <- found$sigma
-  fit$criterion <- found$criterion
-  for (t in seq_along(fit$random)) {
-    fit$Lambda[[t]][] <- found$Lambda[[t]]
-    fit$b[[t]][] <- found$b[[t]]
-  }
-  fit$convergence <- convergence_of(found, fit$random)
-  fit
-}
-
 warm_refit.pp_glmm <- function(fit, y) refit.pp_glmm(fit, y)
 
 warm_refit.pp_kernel_fit <- function(fit, y) suppressMessages(stats::update(fit, y = y))

@@ -160,11 +160,17 @@ abort_bad_values <- function(name, role, frame, bad) {
 }
 
 # The labels under which the variables of an expression may stand in the frame: every call in it.
+# A sum is taken apart in a loop: sums of hundreds of terms are nested as deeply.
 all_labels <- function(e) {
-  if (!is.call(e)) {
-    return(label_of(e))
+  found <- character()
+  while (is.call(e) && identical(e[[1L]], quote(`+`)) && length(e) == 3L) {
+    found <- c(all_labels(e[[3L]]), found)
+    e <- e[[2L]]
   }
-  c(label_of(e), unlist(lapply(as.list(e)[-1L], all_labels)))
+  if (!is.call(e)) {
+    return(c(label_of(e), found))
+  }
+  c(label_of(e), unlist(lapply(as.list(e)[-1L], all_labels)), found)
 }
 
 check_factor_levels <- function(columns, names, expr = NULL) {

@@ -12,7 +12,9 @@
 #' `test = "F"` (linear models) fits nothing: it tests, given the variance parameters of the fit,
 #' that the coefficients are those of the smaller model, with denominator degrees of freedom by
 #' `ddf`. For a term that is contained in others (in a `scope` that has it) that hypothesis depends
-#' on the coding of the factors; [anova.pp_lmm()] has types that do not.
+#' on the coding of the factors; [anova.pp_lmm()] has types that do not. With several coefficients
+#' Satterthwaite's denominator may differ a little from that of [anova.pp_lmm()]: it depends on the
+#' contrasts by which a hypothesis is written. That of Kenward and Roger does not.
 #'
 #' @param object A fit, as [lmm()] or [glmm()] returns it.
 #' @param scope The terms to leave out: a one-sided formula, as `~ a + b`, or their labels. Default:

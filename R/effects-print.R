@@ -5,6 +5,10 @@
 #' @rdname effects_table
 #' @export
 print.pp_effects <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  if (!whole_effects(x)) {
+    print(unclass_effects(x), digits = digits, ...)
+    return(invisible(x))
+  }
   cat(strwrap(effects_heading(x), getOption("width"), exdent = 2L), "", sep = "\n")
   if (nrow(x) == 0L) {
     cat("No terms\n")
@@ -17,6 +21,12 @@ print.pp_effects <- function(x, digits = max(3L, getOption("digits") - 3L), ...)
     cat(strwrap(notes, getOption("width"), exdent = 2L), sep = "\n")
   }
   invisible(x)
+}
+
+# A choice of columns is a plain data frame: nothing says what the numbers are.
+whole_effects <- function(x) {
+  needed <- c("term", "contrast", "statistic", "df.residual")
+  !is.null(attr(x, "test")) && all(needed %in% names(x))
 }
 
 effects_heading <- function(x) {

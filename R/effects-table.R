@@ -125,7 +125,7 @@ make_effects <- function(fit, hypotheses, ddf, test, level, standardise, p.adjus
   check_level(level)
   standardise <- choose_option(standardise, c("none", "total", "sd"), "standardise")
   levels <- choose_levels(levels)
-  p.adjust <- choose_option(p.adjust, c("none", stats::p.adjust.methods), "p.adjust")
+  p.adjust <- choose_option(p.adjust, unique(c("none", stats::p.adjust.methods)), "p.adjust")
   sizes <- c("none", "eta2", "epsilon2", "omega2")
   effect.size <- choose_option(effect.size, sizes, "effect.size")
   if (!is.null(test)) test <- choose_option(test, c("F", "Chisq"), "test")

@@ -122,7 +122,9 @@ fitted_covariance <- function(optimum, design, dispersion, inner) {
   v[is.nan(v)] <- NA_real_
   infinite <- optimum$separation$columns
   # A mode that is looked for within the fixed effects does not exist then.
-  if (length(infinite) && inner) infinite <- seq_len(ncol(design$X))
+  # Responses told apart without an error tell nothing about any coefficient.
+  complete <- identical(optimum$separation$kind, "complete")
+  if (length(infinite) && (inner || complete)) infinite <- seq_len(ncol(design$X))
   v[infinite, ] <- NA_real_
   v[, infinite] <- NA_real_
   v

@@ -7,6 +7,9 @@ read_hypothesis <- function(L, rhs, names, dropped = NULL) {
     matrix <- do.call(rbind, lapply(parts, function(part) part$weights))
     if (is.null(matrix)) abort_hypothesis("It has no element.")
     written <- vapply(parts, function(part) part$value, 0)
+    if (!all(is.finite(matrix)) || any(is.nan(written) | is.infinite(written))) {
+      abort_hypothesis("It has infinite values.")
+    }
     rhs <- check_rhs(rhs, nrow(matrix))
     rhs[!is.na(written)] <- written[!is.na(written)]
     rownames(matrix) <- hypothesis_labels(matrix, names(L), names)
@@ -168,6 +171,7 @@ linear_weights <- function(e, names, dropped, symbols, whole) {
   recurse <- function(part) linear_weights(part, names, dropped, symbols, whole)
   is_constant <- function(weights) all(weights[seq_len(n)] == 0)
   if (is.numeric(e)) {
+    if (!is.finite(e)) abort_unreadable(whole, "It has an infinite number in it.")
     return(constant(as.numeric(e)))
   }
   if (is.symbol(e)) {

@@ -25,7 +25,11 @@ inference.pp_lmm <- function(fit, ddf = NULL) {
 
 inference.pp_glmm <- function(fit, ddf = NULL) {
   ddf <- check_ddf(ddf, "none", "a generalised linear mixed model")
-  infinite <- match(fit$convergence$separation$columns, names(fit$coefficients))
+  separation <- fit$convergence$separation
+  infinite <- match(separation$columns, names(fit$coefficients))
+  if (length(infinite) && identical(separation$kind, "complete")) {
+    infinite <- seq_along(fit$coefficients)
+  }
   base <- list(coefficients = fit$coefficients, ddf = ddf, unit = 1, metric = metric_of(fit))
   wald_inference(base, fit$vcov, infinite_df, infinite)
 }

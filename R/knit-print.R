@@ -118,6 +118,9 @@ knit_print.pp_anova <- function(x, ...) {
 }
 
 knit_print.pp_effects <- function(x, ...) {
+  if (!whole_effects(x)) {
+    return(knitr::knit_print(knitr::kable(unclass_effects(x))))
+  }
   cells <- effects_cells(x, 4L)
   percent <- paste0(format(100 * attr(x, "level")), "%")
   shown <- c(

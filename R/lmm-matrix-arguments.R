@@ -211,9 +211,16 @@ check_group_levels <- function(data, used) {
 feature_standardisation <- function(data, used) {
   values <- data$frame[used, data$features, drop = FALSE]
   center <- vapply(values, mean, 0)
-  scale <- vapply(values, function(x) sqrt(mean((x - mean(x))^2)), 0)
+  scale <- vapply(values, population_sd, 0)
   scale[which(scale <= 1e-12 * abs(center))] <- 1
   list(center = center, scale = scale)
+}
+
+# In units of the largest: squares of extreme units do not exist.
+population_sd <- function(x) {
+  x <- x - mean(x)
+  unit <- max(abs(x))
+  if (is.finite(unit) && unit > 0) unit * sqrt(mean((x / unit)^2)) else unit
 }
 
 # Infinite values stay, for the error that names them.

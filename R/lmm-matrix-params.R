@@ -19,6 +19,7 @@
 #' @param ddf Degrees of freedom, as in [summary()][summary.pp_lmm]; `"none"` for z tests. Default
 #'   `NULL`: those of the summary.
 #' @param se `"model"` (default) or `"joint"`.
+#' @param ... Must be empty: an unknown argument is an error.
 #' @return A data frame with a row a coefficient and the columns `term`, `estimate`, `p.value`,
 #'   `conf.low` and `conf.high`; with `full = TRUE` also `component` (`"fixed"` or `"variance"`),
 #'   `std.error`, `df` and `statistic`. Variances have neither test nor interval here: [confint()]
@@ -34,7 +35,9 @@
 #' model_params(fit, full = TRUE)
 #' model_params(fit, ddf = "none", se = "joint")
 #' @export
-model_params <- function(fit, full = FALSE, level = NULL, ddf = NULL, se = c("model", "joint")) {
+model_params <- function(fit, full = FALSE, level = NULL, ddf = NULL, se = c("model", "joint"),
+                         ...) {
+  reject_dots(...)
   check_is_fit(fit)
   full <- check_flag(full, "full")
   se <- choose_option(se, c("model", "joint"), "se")

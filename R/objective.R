@@ -227,8 +227,8 @@ drop_aliased_z <- function(design, aliased) {
     term <- design$random[[t]]
     dropped <- term$columns[columns]
     pp_inform("rank", c(
-      "i" = "{cli::qty(dropped)}Column{?s} left out of the random term {.code {label_of(term$expr)}}:
-             {.code {dropped}}.",
+      "i" = "{cli::qty(dropped)}Column{?s} left out of the random term
+             {.code {label_of(term$expr)}}: {.code {dropped}}.",
       "i" = "A linear combination of the term's other columns has no variance of its own."
     ), .envir = environment())
     term$z <- term$z[, -columns, drop = FALSE]

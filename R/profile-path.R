@@ -68,7 +68,11 @@ profile_side <- function(problem, first, base, direction, cutoff, delta, maxpts,
       end <- "bound"
     }
     flat <- if (abs(point$zeta - last$zeta) < 0.02 * delta) flat + 1L else 0L
-    if (flat == 6L && end == "points") end <- "flat"
+    if (flat >= 6L && end == "points") {
+      # Towards a limit it is followed to there; sigma, that cannot be zero, all but.
+      if (problem$type == "sigma" && direction < 0) end <- "zero"
+      if (!is.finite(bound)) end <- "flat"
+    }
     taken <- abs(v - last$v)
     wanted <- min(delta, max(cutoff - direction * point$zeta, 0.2 * delta))
     step <- wanted / abs(point$rise)

@@ -54,7 +54,9 @@ draw_zeta <- function(curve, name, levels, col, absolute, ...) {
     found <- is.finite(limits)
     reached <- found & abs(c(curve$zeta[1L], curve$zeta[length(curve$zeta)])) >= z * (1 - 1e-6)
     ends <- shown(c(-z, z))
-    graphics::segments(limits[reached], 0, limits[reached], ends[reached], col = "grey45")
+    if (any(reached)) {
+      graphics::segments(limits[reached], 0, limits[reached], ends[reached], col = "grey45")
+    }
     if (absolute && all(reached)) {
       graphics::segments(limits[1L], z, limits[2L], z, col = "grey45")
     }

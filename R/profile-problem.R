@@ -233,7 +233,7 @@ descend_safely <- function(f, w, curvature, criterion, tolerance, noise, ep) {
   unit <- criterion$unit
   best <- descend(f, w, curvature, unit, tolerance, noise)
   for (attempt in 1:4) {
-    if (!is.finite(best$value)) break
+    if (!is.finite(best$value) || is.na(best$decrement)) break
     if (best$decrement > max(100 * tolerance, noise)) {
       step <- if (ep) 0.02 * unit else 1e-4 * unit
       H <- difference_hessian(function(w) f(w)$gradient, best$w, step)

@@ -146,6 +146,12 @@ profile_parameters <- function(fit, varcov) {
     table$internal[at] <- shape_to_engine(fit$family, table$value[at])
     table$unit[at] <- table$std.error[at] / shape_slope(fit$family, table$internal[at])
     if (!is.finite(table$unit[at])) table$unit[at] <- 0.3
+    if (grepl("^tweedie", fit$family$family)) {
+      # Nearer to 1 and 2 the density cannot be computed.
+      edge <- unname(unlist(lapply(c(1.0001, 1.9999), shape_to_engine, family = fit$family)))
+      table$lower[at] <- min(edge, table$internal[at])
+      table$upper[at] <- max(edge, table$internal[at])
+    }
   }
   if (varcov) variance_parameters(table) else table
 }

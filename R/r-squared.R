@@ -21,8 +21,9 @@
 #'   \item{`"trigamma"`}{log link: `trigamma(1 / v)`.}
 #' }
 #' The mean at which this is taken is that of the model without predictors, with the same random
-#' terms, fitted to the same response, averaged over its random effects. A random effect for each
-#' row stands for overdispersion and counts as residual variance. Zero inflation is not counted: the
+#' terms, fitted to the same response, averaged over its random effects (with the links inverse and
+#' 1/mu^2, which are not defined everywhere, where these are zero). A random effect for each row
+#' stands for overdispersion and counts as residual variance. Zero inflation is not counted: the
 #' shares are those of the conditional model.
 #'
 #' @param fit A fit, as [lmm()] or [glmm()] returns it.

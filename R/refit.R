@@ -34,23 +34,27 @@ refit.pp_lmm <- function(object, newresp, ...) {
   control <- object$control
   eng <- engine(object, y)
   found <- engine_optimise(eng, NULL, control$tolerance, control$max_iterations, control$progress)
-  design <- list(frame = object$frame)
-  check_found(found, list(design = design), NULL)
+  fit <- with_response(object, y, found)
+  if (control$check) report_convergence(fit)
+  fit
+}
 
-  object$y <- y
-  object$frame <- replace_response(object$frame, y)
-  object$theta[] <- found$theta
-  object$coefficients[] <- found$coefficients
-  object$vcov_unscaled[] <- found$vcov_unscaled
-  object$sigma <- found$sigma
-  object$criterion <- found$criterion
-  for (t in seq_along(object$random)) {
-    object$Lambda[[t]][] <- found$Lambda[[t]]
-    object$b[[t]][] <- found$b[[t]]
+# `fit` with a response and what the engine found for it.
+with_response <- function(fit, y, found) {
+  check_found(found, list(design = list(frame = fit$frame)), NULL)
+  fit$y <- y
+  fit$frame <- replace_response(fit$frame, y)
+  fit$theta[] <- found$theta
+  fit$coefficients[] <- found$coefficients
+  fit$vcov_unscaled[] <- found$vcov_unscaled
+  fit$sigma <- found$sigma
+  fit$criterion <- found$criterion
+  for (t in seq_along(fit$random)) {
+    fit$Lambda[[t]][] <- found$Lambda[[t]]
+    fit$b[[t]][] <- found$b[[t]]
   }
-  object$convergence <- convergence_of(found, object$random)
-  if (control$check) report_convergence(object)
-  object
+  fit$convergence <- convergence_of(found, fit$random)
+  fit
 }
 
 #' @rdname refit

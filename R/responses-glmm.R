@@ -3,9 +3,10 @@
 # A fit by glmm() for the first response that can be fitted, then refits of it.
 fit_calls <- function(model, family, extra, env, options) {
   maker <- if (is_gaussian(family)) lmm else glmm
-  fresh <- function(y, rows) {
-    data <- model$data[rows, , drop = FALSE]
-    data[[row_number]] <- y[rows]
+  # All rows stay, also those without a response: variables that are not in the data have as many.
+  fresh <- function(y) {
+    data <- model$data
+    data[[row_number]] <- y
     arguments <- c(
       list(maker, formula = model$formula, data = data),
       if (!is_gaussian(family)) list(family = family), extra
@@ -22,7 +23,7 @@ fit_calls <- function(model, family, extra, env, options) {
     if (!is.null(template) && length(rows) == nrow(Y)) {
       return(refit(template, y[template_rows(template, nrow(Y))]))
     }
-    fit <- fresh(y, rows)
+    fit <- fresh(y)
     if (length(rows) == nrow(Y)) state$template <- fit
     fit
   }

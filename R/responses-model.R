@@ -7,7 +7,7 @@ response_model <- function(formula, data, responses, env) {
   home <- environment(formula)
   left <- response_of(formula)
   data <- response_data(data)
-  Y <- if (is.character(responses)) {
+  Y <- if (is.character(responses) && is.null(dim(responses))) {
     columns_named(responses, data)
   } else if (is.null(responses)) {
     evaluated_responses(left, data, home)
@@ -28,6 +28,8 @@ response_model <- function(formula, data, responses, env) {
     taken <- c(all.vars(left), if (is.character(responses)) responses)
     data <- data[setdiff(names(data), taken)]
   }
+  # Row names say later which rows a fit used.
+  row.names(data) <- NULL
   data[[row_number]] <- seq_len(nrow(Y))
   list(
     Y = Y, formula = make_formula(right, as.name(row_number), home), data = data, label = label,

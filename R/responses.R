@@ -130,7 +130,7 @@ response_options <- function(ddf, coding, p.adjust, adjust.over, level, progress
   list(
     ddf = choose_option(ddf, c("satterthwaite", "residual", "none"), "ddf"),
     coding = choose_option(coding, c("sum", "fitted"), "coding"),
-    p.adjust = choose_option(p.adjust, c("none", stats::p.adjust.methods), "p.adjust"),
+    p.adjust = choose_option(p.adjust, unique(c("none", stats::p.adjust.methods)), "p.adjust"),
     adjust.over = choose_option(adjust.over, c("all", "responses", "terms"), "adjust.over"),
     level = level, progress = check_flag(progress, "progress")
   )

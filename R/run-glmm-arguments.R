@@ -7,7 +7,7 @@ labelled_frame <- function(data, label_name, factor_type) {
   }
   label_name <- check_labels(label_name, ncol(data))
   types <- if (is.null(factor_type)) {
-    ifelse(vapply(data, is.numeric, NA), "continuous", "categorical")
+    ifelse(vapply(data, is_measured, NA), "continuous", "categorical")
   } else {
     check_factor_types(factor_type, label_name)
   }
@@ -23,7 +23,7 @@ typed_column <- function(x, type, label) {
   if (type == "categorical") {
     return(if (is.factor(x)) x else if (is.numeric(x)) numeric_factor(x) else factor(x))
   }
-  if (!is.numeric(x) && !is.logical(x)) {
+  if (!is_measured(x) && !is.logical(x)) {
     pp_abort("argument", c(
       x = "The column {.var {label}} is not continuous, as {.arg factor_type} says.",
       i = "It is {.obj_type_friendly {x}}."
@@ -31,6 +31,9 @@ typed_column <- function(x, type, label) {
   }
   as.numeric(x)
 }
+
+# Dates and times are numbers too.
+is_measured <- function(x) is.numeric(x) || inherits(x, c("Date", "POSIXct", "difftime"))
 
 # Every variable is a column: one of the same name elsewhere is not taken for it.
 check_known_variables <- function(formula, labels) {
@@ -92,10 +95,15 @@ contrasts_for_fit <- function(contrasts, formula, frame) {
   )
   categorical <- names(frame)[vapply(frame, is.factor, NA)]
   kept <- contrasts[given %in% intersect(variable_names(fixed)[-1L], categorical)]
+  variables <- intersect(c(all.vars(formula), all.vars(fixed)), names(frame))
+  used <- stats::complete.cases(frame[variables])
   for (name in names(kept)) {
-    levels <- levels(droplevels(frame[[name]]))
-    # With fewer levels the design says what is wrong.
-    if (length(levels) > 1L) kept[[name]] <- contrast_matrix(kept[[name]], levels, name)
+    levels <- levels(droplevels(frame[[name]][used]))
+    # With fewer levels the design says what is wrong. A name serves any levels that are left.
+    if (length(levels) > 1L) {
+      C <- contrast_matrix(kept[[name]], levels, name)
+      if (!is.character(kept[[name]])) kept[[name]] <- C
+    }
   }
   kept
 }

@@ -105,13 +105,14 @@ distribution_variance <- function(fit, method) {
 }
 
 # The mean of the response in the model of the intercept and the random terms alone, averaged over
-# the random effects.
+# the random effects; without them where a link is not defined for every linear predictor.
 mean_without_predictors <- function(fit) {
   null <- if (identical(colnames(fit$X), "(Intercept)")) fit else null_fit(fit)
   random <- vapply(seq_along(null$random), function(t) mean_term_variance(null, t), 0)
   eta <- null$coefficients[["(Intercept)"]]
   if (!is.null(null$offset)) eta <- eta + null$offset
-  mean(normal_average(null$family$linkinv, eta, sqrt(sum(random))))
+  spread <- if (null$family$link %in% c("inverse", "1/mu^2")) 0 else sqrt(sum(random))
+  mean(normal_average(null$family$linkinv, eta, spread))
 }
 
 null_fit <- function(fit) {

@@ -229,3 +229,21 @@ test_that("wrong options are errors", {
   expect_error(anova(fit, ddf = "kr"), class = "partialpool_error_argument")
   expect_error(anova(fit, coding = "helmert"), class = "partialpool_error_argument")
 })
+
+test_that("tests of type II depend neither on units nor on a column left out", {
+  set.seed(8)
+  d <- data.frame(
+    a = gl(3, 40), z = gl(2, 1, 120), x = rnorm(120), g = factor(sample(10, 120, TRUE))
+  )
+  d$y <- rnorm(120) + rnorm(10)[d$g] + d$x
+  chisq <- function(d) anova(lmm(y ~ a * x + z * x + (1 | g), d), type = 2, test = "Chisq")$Chisq
+  reference <- chisq(d)
+  for (unit in c(1e-20, 1e-9, 1e12)) {
+    expect_equal(chisq(transform(d, x = x * unit)), reference, tolerance = 1e-6)
+  }
+  d$x2 <- 2 * d$x
+  fit <- quietly(lmm(y ~ x + x2 + a * x2 + (1 | g), d))
+  table <- effects_table(fit, type = 2, test = "Chisq")
+  row <- table[table$term == "x", ]
+  expect_equal((row$estimate / row$std.error)^2, row$statistic, tolerance = 1e-8)
+})

@@ -306,3 +306,9 @@ test_that("the table prints", {
   )
   expect_snapshot(print(effects_table(probe_fit, type = 2, levels = "pairwise")))
 })
+
+test_that("a choice of columns or rows can be printed", {
+  table <- effects_table(lmm(Reaction ~ Days + (Days | Subject), sleepstudy))
+  expect_output(print(table[c("term", "p.value")]), "Days")
+  expect_output(print(subset(table, p.value < 0.05)), "Days")
+})

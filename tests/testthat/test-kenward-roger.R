@@ -206,3 +206,37 @@ test_that("the summary names the method", {
   lines <- capture.output(print(summary(fit, ddf = "kenward")))
   expect_true("Fixed effects (Kenward-Roger):" %in% lines)
 })
+
+test_that("an exact F test with two denominator degrees of freedom is exact", {
+  set.seed(4)
+  for (groups in c(5, 6, 7)) {
+    treatments <- groups - 2
+    d <- data.frame(g = factor(rep(seq_len(groups), each = 3)))
+    d$t <- factor(letters[(as.integer(d$g) - 1) %% treatments + 1])
+    d$y <- rnorm(nrow(d)) + 3 * rnorm(groups)[d$g]
+    fit <- lmm(y ~ t + (1 | g), d)
+    if (is_singular(fit)) next
+    means <- stats::aggregate(y ~ g + t, d, mean)
+    exact <- anova(lm(y ~ t, means))
+    table <- anova(fit, ddf = "kenward-roger")
+    expect_equal(table[["DenDF"]], 2, tolerance = 1e-4)
+    expect_equal(table[["F value"]], exact[["F value"]][1], tolerance = 1e-4)
+    expect_equal(table[["Pr(>F)"]], exact[["Pr(>F)"]][1], tolerance = 1e-4)
+  }
+})
+
+test_that("without coefficients, or where variances are not determined, nothing is made up", {
+  d <- data.frame(g = gl(6, 4))
+  set.seed(1)
+  d$y <- rnorm(24) + rnorm(6)[d$g]
+  none <- summary(lmm(y ~ 0 + (1 | g), d), ddf = "kenward-roger")
+  expect_identical(nrow(none$coefficients), 0L)
+  aliased <- data.frame(g = gl(3, 3), y = rnorm(9) + rep(rnorm(3), each = 3))
+  aliased$cf <- factor(letters[aliased$g])
+  fit <- suppressWarnings(quietly(lmm(y ~ cf + (1 | g), aliased)))
+  table <- tryCatch(
+    anova(fit, ddf = "kenward-roger"), partialpool_error_argument = function(e) NULL
+  )
+  if (!is.null(table)) expect_true(is.na(table[["F value"]]) || table[["F value"]] >= 0)
+  expect_true(is.null(table) || is.na(table$DenDF) || table$DenDF > 0)
+})

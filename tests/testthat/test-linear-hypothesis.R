@@ -168,3 +168,9 @@ test_that("hypotheses are printed with the joint test first", {
   expect_match(lines[4], "Estimate Std. Error Value df t value Pr\\(>\\|t\\|\\) +2.5 % +97.5 %")
   expect_match(lines[5], "^Days +10.47 +1.546 +10 17")
 })
+
+test_that("infinite numbers in a hypothesis are named", {
+  fit <- sleep_slopes()
+  expect_error(linear_hypothesis(fit, "Inf*Days"), class = "partialpool_error_argument")
+  expect_error(linear_hypothesis(fit, "Days = 1e400"), class = "partialpool_error_argument")
+})

@@ -272,3 +272,16 @@ test_that("bad input names what is wrong", {
   wrong(X, y, id, colour = 1, class = "argument")
   expect_error(suppressMessages(lmm(replace(X, 2, Inf), y, id)), "feature_1")
 })
+
+test_that("features in extreme units are z-scored, and hundreds of them make a formula", {
+  set.seed(3)
+  X <- matrix(rnorm(400), 100)
+  y <- X[, 1] + rnorm(100)
+  group <- rep(1:10, 10)
+  reference <- quietly(lmm(X, y, group, zscore_x = TRUE))$params
+  for (unit in c(1e-200, 1e200)) {
+    expect_equal(quietly(lmm(X * unit, y, group, zscore_x = TRUE))$params, reference)
+  }
+  wide <- matrix(rnorm(300 * 200), 300)
+  expect_length(quietly(lmm(wide, rnorm(300), rep(1:10, 30)))$params, 201)
+})

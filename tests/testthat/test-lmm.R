@@ -179,3 +179,14 @@ test_that("a response that is constant within groups is an error with slopes too
   expect_error(lmm(y ~ x + (x | g), d), class = "partialpool_error_fit")
   expect_error(lmm(y ~ 1 + (x | g), d), class = "partialpool_error_fit")
 })
+
+test_that("neither start nor sign of the factor shows in the estimates (row 67)", {
+  formula <- Reaction ~ Days + (Days | Subject)
+  plain <- VarCorr(lmm(formula, sleepstudy))$Subject
+  for (start in list(c(1, 0, 1), c(0.1, -0.5, 0.1), c(5, 2, 0.01), c(1, -3, 1))) {
+    Q <- VarCorr(lmm(formula, sleepstudy, start = start))$Subject
+    expect_equal(c(Q), c(plain), tolerance = 1e-6)
+    expect_true(all(eigen(Q, symmetric = TRUE, only.values = TRUE)$values > 0))
+    expect_equal(attr(Q, "correlation")[1, 2], 0.0655513, tolerance = 1e-5)
+  }
+})

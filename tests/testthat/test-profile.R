@@ -213,3 +213,29 @@ test_that("print, summary, as.data.frame and plot", {
   expect_output(profile(lmm(Yield ~ 1 + (1 | Batch), Dyestuff), "sigma", progress = TRUE),
                 "profile of sigma")
 })
+
+test_that("a profile that reaches no level can be drawn", {
+  fit <- suppressWarnings(quietly(lmm(Reaction ~ Days + (Days | Subject), sleepstudy[1:20, ])))
+  found <- suppressWarnings(quietly(profile(fit)))
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  expect_silent(plot(found))
+})
+
+test_that("a likelihood that is flat down to no residual variance ends at zero", {
+  set.seed(1)
+  d <- data.frame(g = gl(15, 8), t = factor(rep(1:8, 15)), x = rnorm(120))
+  d$y <- 1 + d$x + c(replicate(15, as.numeric(stats::arima.sim(list(ar = 0.7), 8))))
+  fit <- suppressWarnings(quietly(lmm(y ~ x + ar1(0 + t | g, hom = TRUE), d, REML = FALSE)))
+  limits <- suppressWarnings(quietly(confint(fit, "sigma")))
+  expect_true(limits[1] >= 0 && limits[2] > limits[1] && is.finite(limits[2]))
+})
+
+test_that("the power of a Tweedie family stays between one and two", {
+  set.seed(1)
+  d <- data.frame(g = gl(20, 8), x = rnorm(160))
+  d$y <- rgamma(160, 3, 3 / exp(0.5 + 0.4 * d$x + rnorm(20, 0, 0.5)[d$g]))
+  fit <- quietly(glmm(y ~ x + (1 | g), d, tweedie()))
+  limits <- suppressWarnings(quietly(confint(fit, "shape")))
+  expect_true(limits[1] > 1 && limits[1] < fit$shape && limits[2] > fit$shape && limits[2] < 2)
+})

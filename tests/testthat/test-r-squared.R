@@ -110,3 +110,13 @@ test_that("bad arguments are errors, and the result prints", {
   expect_snapshot(print(r_squared(fit)))
   expect_snapshot(print(r_squared(counts)))
 })
+
+test_that("links that are not defined everywhere have a number", {
+  set.seed(6)
+  d <- data.frame(g = gl(12, 15), x = rnorm(180))
+  mu <- 1 / sqrt(0.6 + 0.1 * d$x^2 + runif(12, 0, 0.4)[d$g])
+  d$y <- mu * rgamma(180, 30, 30)
+  fit <- suppressWarnings(quietly(glmm(y ~ I(x^2) + (1 | g), d, inverse.gaussian())))
+  expect_warning(value <- r_squared(fit)[c("marginal", "conditional")], NA)
+  expect_true(all(is.finite(value) & value >= 0 & value <= 1))
+})

@@ -237,3 +237,19 @@ test_that("units of responses and predictors do not matter", {
   }
   expect_equal(coef(units)[1, 1:4] * 1e120, coef(result)[1, 1:4], tolerance = 1e-8)
 })
+
+test_that("rows in another order than their names are not mixed up", {
+  set.seed(5)
+  d <- data.frame(g = factor(sample(12, 240, TRUE)), x = rnorm(240))
+  d <- d[order(d$x), ]
+  b <- matrix(rnorm(36, 0, 0.5), 12)
+  counts <- sapply(1:3, function(k) rpois(240, exp(0.2 * k + 0.2 * d$x + b[d$g, k])))
+  counts[7, 2] <- NA
+  w <- rep(c(1, 2), 120)
+  found <- coef(glmm_responses(~ x + (1 | g), d, poisson(), counts, weights = w))
+  for (k in 1:3) {
+    d$y <- counts[, k]
+    alone <- glmm(y ~ x + (1 | g), d, poisson(), weights = w)
+    expect_equal(unname(found[k, ]), unname(coef(alone)), tolerance = 1e-6)
+  }
+})

@@ -3,7 +3,10 @@ finn_text <- paste(deparse1(finn_formula))
 finn_run <- function(...) run_glmm(as.matrix(finn_demo), names(finn_demo), types, finn_text, ...)
 numbers <- as.matrix(utils::read.csv(test_path("fixtures", "A_probe.csv")))
 labels <- colnames(numbers)
-kinds <- c("continuous", "categorical", "categorical", "continuous", "categorical", rep("continuous", 2))
+kinds <- c(
+  "continuous", "categorical", "categorical", "continuous", "categorical", "continuous",
+  "continuous"
+)
 run <- function(formula, ..., data = numbers) run_glmm(data, labels, kinds, formula, ...)
 
 test_that("rows 1, 2, 4 and 12: FiNN's call, its fields in their order", {
@@ -210,4 +213,36 @@ test_that("a result prints", {
   constant <- numbers
   constant[, "y"] <- 1
   expect_snapshot(print(run("y ~ A + x + (1 | g)", data = constant)))
+})
+
+test_that("complete separation leaves no test, not p = 1", {
+  set.seed(10)
+  d <- data.frame(
+    g = factor(sample(9, 150, TRUE)), a = factor(sample(3, 150, TRUE)), x = rnorm(150)
+  )
+  d$b <- as.integer(d$a == "1")
+  d$none <- 0
+  for (call in list(c("b ~ a + x + (1 | g)", "binomial"), c("none ~ a + x + (1 | g)", "poisson"))) {
+    result <- suppressWarnings(quietly(run_glmm(d, formula = call[1], data_type = call[2])))
+    expect_true(all(is.na(result$p)))
+    expect_true(all(is.na(result$std_errors)))
+  }
+})
+
+test_that("contrasts are for the levels of the rows that are used, and dates are numbers", {
+  data <- numbers
+  data[data[, "A"] == 0, "y"] <- NA
+  lost <- run("y ~ A * x + (1 | g)", data = data, contrasts = "list(A = contr.sum, B = contr.sum)")
+  expect_identical(lost$status, "failed")
+  expect_match(lost$message, "A")
+  data <- numbers
+  data[data[, "B"] == 2, "y"] <- NA
+  kept <- run("y ~ B + x + (1 | g)", data = data, contrasts = "list(B = contr.sum)")
+  expect_false(kept$status == "failed")
+  set.seed(2)
+  d <- data.frame(
+    y = rnorm(60), g = gl(6, 10), day = as.Date("2026-01-01") + rep(0:5, 10)
+  )
+  result <- quietly(run_glmm(d, formula = "y ~ day + (1 | g)"))
+  expect_equal(unname(result$df), c(1, 1))
 })
