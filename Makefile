@@ -90,7 +90,6 @@ distclean: clean
 
 # The tests of the core see Eigen, the standard library and the core's headers: no R. Sanitizers are
 # silent about what they do not check, so that the plain program has to pass as well.
-CACHE := $(shell command -v ccache)
 # Not those of the undefined ones that double the time to compile Eigen and find nothing in it
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
   -fno-sanitize=alignment,object-size,pointer-overflow,vptr
@@ -99,8 +98,8 @@ CPP_FLAGS = -std=gnu++17 -Wall -Wextra -Isrc/core \
 
 .make/cpp/%: tests/cpp/%.cpp $(HEADERS) $(wildcard tests/cpp/*.h) | .make/cpp
 	@echo "compiling $<"
-	@$(CACHE) g++ $(CPP_FLAGS) -O2 $< -o $@
+	@g++ $(CPP_FLAGS) -O2 $< -o $@
 
 .make/cpp/%.sanitized: tests/cpp/%.cpp $(HEADERS) $(wildcard tests/cpp/*.h) | .make/cpp
 	@echo "compiling $< with sanitizers"
-	@$(CACHE) g++ $(CPP_FLAGS) -O1 -g1 $(SANITIZE) $< -o $@
+	@g++ $(CPP_FLAGS) -O1 -g1 $(SANITIZE) $< -o $@

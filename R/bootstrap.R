@@ -246,11 +246,3 @@ first_statistic <- function(statistic, fit) {
   names[!nzchar(names)] <- paste0("t", seq_along(value))[!nzchar(names)]
   stats::setNames(as.numeric(value), make.unique(names))
 }
-
-# Replicates neither print nor advise; what they have to say is in their convergence.
-quiet_fit <- function(fit) {
-  control <- as_control(fit$control)
-  control[c("progress", "check")] <- list(FALSE, FALSE)
-  fit$control <- control
-  fit
-}

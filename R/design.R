@@ -267,13 +267,18 @@ drop_response_terms <- function(terms, response) {
     "!" = "The response {.var {response}} stands on the right-hand side of the formula too.",
     i = "Left out: {.code {dropped}}."
   ))
-  labels <- attr(terms, "term.labels")[-at]
+  terms_without(terms, dropped)
+}
+
+# The terms of the fixed effects without some, offsets and the data-dependent bases kept.
+terms_without <- function(terms, dropped) {
   offsets <- vapply(as.list(attr(terms, "variables"))[1L + attr(terms, "offset")], label_of, "")
+  labels <- setdiff(attr(terms, "term.labels"), dropped)
   rhs <- c(if (attr(terms, "intercept")) "1" else "0", labels, offsets)
   kept <- stats::terms(stats::reformulate(rhs, terms[[2L]], env = environment(terms)))
-  names <- match(variable_names(kept), variable_names(terms))
-  attr(kept, "predvars") <- attr(terms, "predvars")[c(1L, names + 1L)]
-  attr(kept, "dataClasses") <- attr(terms, "dataClasses")[names]
+  at <- match(variable_names(kept), variable_names(terms))
+  attr(kept, "predvars") <- attr(terms, "predvars")[c(1L, at + 1L)]
+  attr(kept, "dataClasses") <- attr(terms, "dataClasses")[at]
   kept
 }
 

@@ -172,18 +172,6 @@ without_names <- function(prior, columns) {
   prior
 }
 
-# The terms of the fixed effects without one, offsets and the data-dependent bases kept.
-terms_without <- function(terms, label) {
-  offsets <- vapply(as.list(attr(terms, "variables"))[1L + attr(terms, "offset")], label_of, "")
-  labels <- setdiff(attr(terms, "term.labels"), label)
-  rhs <- c(if (attr(terms, "intercept")) "1" else "0", labels, offsets)
-  kept <- stats::terms(stats::reformulate(rhs, terms[[2L]], env = environment(terms)))
-  at <- match(variable_names(kept), variable_names(terms))
-  attr(kept, "predvars") <- attr(terms, "predvars")[c(1L, at + 1L)]
-  attr(kept, "dataClasses") <- attr(terms, "dataClasses")[at]
-  kept
-}
-
 reduced_matrix <- function(fit, terms) {
   columns <- factorise(fit$frame, variable_names(terms)[-1L])
   contrasts <- fit$contrasts[names(fit$contrasts) %in% variable_names(terms)]

@@ -52,11 +52,6 @@ engine_prediction_variance <- function(eng, fit, X, codes, z) {
   fit$sigma^2 * engine_prediction(eng, fit$theta, X, codes, z)
 }
 
-# Satterthwaite degrees of freedom of each row of L (k x p, in the coefficients of the fit).
-engine_satterthwaite <- function(eng, fit, L) {
-  quadratic_df(L, engine_wald_derivatives(eng, fit$theta))
-}
-
 # Covariance of the variance parameters on their natural scale: the entries of each Sigma (lower
 # triangle by column), then the residual variance.
 engine_parameter_covariance <- function(eng, fit) {

@@ -206,7 +206,8 @@ uncorrelated_rows <- function(L, V, tolerance) {
   list(L = crossprod(decomposition$vectors[, kept, drop = FALSE], L), variance = d[kept])
 }
 
-# The engine is asked once, and not before it is needed.
+# Satterthwaite degrees of freedom of each row of L. The engine is asked once, and not before it is
+# needed.
 satterthwaite_df <- function(fit) {
   parts <- NULL
   function(L) {

@@ -120,8 +120,7 @@ simulated_quantiles <- function(fit, residuals, at, nsim) {
   if (inherits(fit, "pp_kernel_fit") && fit$model != "spectral" || !is.null(fit$family$quasi)) {
     return(NULL)
   }
-  fit$control$check <- FALSE
-  fit$control$progress <- FALSE
+  fit <- quiet_fit(fit)
   responses <- stats::simulate(fit, nsim)
   draws <- vapply(responses, function(y) {
     tryCatch(

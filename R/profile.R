@@ -84,7 +84,7 @@ profile.pp_fit <- function(fitted, parm = NULL, level = 0.99, alphamax = 1 - lev
 # The fit whose criterion is followed: by maximum likelihood in all parameters.
 profile_fit <- function(fit) {
   if (inherits(fit, "pp_lmm")) {
-    return(quietly_by_ml(fit))
+    return(if (fit$REML) refit_ml(quiet_fit(fit)) else fit)
   }
   if (!inherits(fit, "pp_glmm")) {
     pp_abort("argument", c(
@@ -103,15 +103,6 @@ profile_fit <- function(fit) {
     ))
   }
   fit
-}
-
-quietly_by_ml <- function(fit) {
-  if (!fit$REML) {
-    return(fit)
-  }
-  fit$control$check <- FALSE
-  fit$control$progress <- FALSE
-  refit_ml(fit)
 }
 
 # What a profile needs to know about each parameter, one row each.
@@ -244,9 +235,7 @@ better_fit <- function(fit, path) {
   lowest <- path$natural[which.min(path$deviance), ]
   start <- theta_of_natural(lowest, fit)
   design <- design_of(fit)
-  control <- fit$control
-  control$check <- FALSE
-  control$progress <- FALSE
+  control <- quiet_fit(fit)$control
   better <- tryCatch(
     if (inherits(fit, "pp_lmm")) {
       fit_design(design, FALSE, start, control, fit$call)

@@ -39,6 +39,14 @@ refit.pp_lmm <- function(object, newresp, ...) {
   fit
 }
 
+# Refits of it neither print nor advise; what they have to say is in their convergence.
+quiet_fit <- function(fit) {
+  control <- as_control(fit$control)
+  control[c("progress", "check")] <- list(FALSE, FALSE)
+  fit$control <- control
+  fit
+}
+
 # `fit` with a response and what the engine found for it.
 with_response <- function(fit, y, found) {
   check_found(found, list(design = list(frame = fit$frame)), NULL)

@@ -5,8 +5,9 @@
 # evaluations). Numbers of a response that was not fitted are NA.
 fit_columns <- function(design, Y, REML, control, options) {
   # Rows in units so different that a direction would be lost have a basis beside them.
+  metric <- metric_of(design)
   tests <- lapply(response_hypotheses(design, options$coding), function(h) {
-    list(h$test, hypothesis_basis(h$test, metric_of(design)))
+    list(h$test, hypothesis_basis(h$test, metric))
   })
   groups <- by_missing_rows(Y)
   blocks <- unlist(lapply(groups, function(group) {

@@ -121,8 +121,7 @@ null_fit <- function(fit) {
   X <- matrix(1, n, 1L, dimnames = list(NULL, "(Intercept)"))
   attr(X, "assign") <- 0L
   design$X <- X
-  control <- fit$control
-  control$check <- control$progress <- FALSE
+  control <- quiet_fit(fit)$control
   fit_glmm(design, integral_of(fit), fit$REML, NULL, NULL, control, NULL)
 }
 

@@ -87,19 +87,19 @@ test_that("Satterthwaite's df are lmerTest's", {
     # lmerTest differentiates numerically at lme4's optimum: give it ours
     theirs <- lmerTest::lmer(case[[1]], case[[2]], control = lme4::lmerControl(
       optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10)))
-    df <- engine_satterthwaite(engine(fit), fit, diag(length(coef(fit))))
+    df <- satterthwaite_df(fit)(diag(length(coef(fit))))
     expect_equal(df, unname(coef(summary(theirs))[, "df"]), tolerance = 1e-4)
   }
   # lmerTest at lme4's default optimum, theta 3e-6 away, prints 8.515843, 10.06486, 10.02568;
   # at a tight optimum, and by numerical Hessian of the dense criterion, it is these:
   fit <- lmm(cases[[2]][[1]], machines)
-  expect_equal(engine_satterthwaite(engine(fit), fit, diag(3)), c(8.5158479, 10.0648722, 10.0257000),
+  expect_equal(satterthwaite_df(fit)(diag(3)), c(8.5158479, 10.0648722, 10.0257000),
                tolerance = 1e-7)
 })
 
 test_that("df of a fit with every variance zero are n - p", {
   fit <- quietly(lmm(Yield ~ 1 + (1 | Batch), Dyestuff2))
-  expect_equal(engine_satterthwaite(engine(fit), fit, matrix(1)), 29, tolerance = 1e-6)
+  expect_equal(satterthwaite_df(fit)(matrix(1)), 29, tolerance = 1e-6)
 })
 
 test_that("SEEDS 58: SEs of the variance parameters are on their natural scale", {
