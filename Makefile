@@ -6,14 +6,15 @@
 # make bench-kernels   kernel models, scans and expectation propagation
 # make document   man/, NAMESPACE and RcppExports            make install   into .make/lib
 # make check   R CMD check --as-cran on the built tarball    make clean     remove what was built
+# make check-alone   the same where none of the suggested packages is installed
 # make format  apply the formatters    make lint   ask the linters    make distclean  .make/ as well
+# make site    the documentation as web pages, in .make/site
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
-# What is installed for the package, and the package itself, live in .make/lib
-export R_LIBS := $(CURDIR)/.make/lib$(if $(R_LIBS),:$(R_LIBS))
+export R_LIBS := $(shell bash tools/libraries.sh)
 RSCRIPT := Rscript
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 PARALLEL := $(MAKE) --silent --no-print-directory --jobs=$(JOBS)
@@ -24,10 +25,10 @@ SOURCES := DESCRIPTION NAMESPACE $(wildcard R/*.R src/*.cpp src/Makevars data/* 
 CPP_TESTS := $(patsubst tests/cpp/%.cpp,%,$(wildcard tests/cpp/*.cpp))
 CPP_PROGRAMS := $(CPP_TESTS:%=.make/cpp/%) $(CPP_TESTS:%=.make/cpp/%.sanitized)
 
-.PHONY: demo test bench bench-kernels document check format lint install clean distclean \
-  setup-demo setup-test setup-bench setup-develop
+.PHONY: demo test bench bench-kernels document check check-alone format lint site install clean \
+  distclean setup-demo setup-test setup-bench setup-develop setup-site
 
-setup-demo setup-test setup-bench setup-develop:
+setup-demo setup-test setup-bench setup-develop setup-site:
 	@bash tools/setup.sh $(@:setup-%=%)
 
 demo: install
@@ -57,6 +58,13 @@ document: setup-develop
 
 check: setup-test
 	@bash tools/check.sh
+
+check-alone: setup-test
+	@bash tools/check.sh --alone
+
+site: setup-site
+	@$(PARALLEL) .make/installed
+	@$(RSCRIPT) tools/site.R
 
 format: setup-develop
 	@bash tools/format.sh

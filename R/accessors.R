@@ -30,6 +30,8 @@ nlme::fixef
 #' @param correction For `vcov(type = "sandwich")`: `"CR0"` (default) none; `"CR1"` the factor
 #'   `J / (J - 1)` for J clusters; `"CR1S"` the factor `J (n - 1) / ((J - 1) (n - p))`; for a linear
 #'   model also `"CR2"`, unbiased if the model is right, and `"CR3"`, near the jackknife.
+#' @param complete For `vcov()`: `TRUE` keeps a row and a column of `NA` for each column that was
+#'   dropped. Default `FALSE`.
 #' @param ... Not used; anything given here is an error.
 #' @section Robust covariance:
 #' `vcov(type = "sandwich")` does not rely on the variances and the independence that the model
@@ -135,17 +137,19 @@ print.coef.pp_fit <- function(x, ...) {
 #' @rdname coef.pp_fit
 #' @export
 vcov.pp_lmm <- function(object, full = FALSE, type = c("model", "sandwich"), cluster = NULL,
-                        correction = c("CR0", "CR1", "CR1S", "CR2", "CR3"), ...) {
+                        correction = c("CR0", "CR1", "CR1S", "CR2", "CR3"), complete = FALSE,
+                        ...) {
   reject_dots(...)
+  complete <- check_flag(complete, "complete")
   type <- choose_option(type, c("model", "sandwich"), "type")
   if (type == "sandwich") {
     reject_full_sandwich(full)
-    return(sandwich_covariance(object, cluster, correction))
+    return(complete_covariance(sandwich_covariance(object, cluster, correction), object, complete))
   }
   reject_cluster(cluster, missing(correction))
   fixed <- object$sigma^2 * object$vcov_unscaled
   if (!full) {
-    return(fixed)
+    return(complete_covariance(fixed, object, complete))
   }
   variance <- engine_parameter_covariance(engine(object), object)
   labels <- c(rownames(fixed), rownames(variance))
@@ -155,6 +159,17 @@ vcov.pp_lmm <- function(object, full = FALSE, type = c("model", "sandwich"), clu
   rest <- nrow(fixed) + seq_len(nrow(variance))
   joint[rest, rest] <- variance
   joint
+}
+
+# With the columns that were dropped from the fit, as NA, if it should be complete.
+complete_covariance <- function(V, fit, complete) {
+  names <- fit$column_names
+  if (!complete || !length(fit$aliased)) {
+    return(V)
+  }
+  whole <- matrix(NA_real_, length(names), length(names), dimnames = list(names, names))
+  whole[rownames(V), colnames(V)] <- V
+  whole
 }
 
 #' Likelihood, information criteria and sizes of a fit
@@ -345,8 +360,8 @@ model.matrix.pp_fit <- function(object, type = c("fixed", "random"),
 
 #' @rdname model.matrix.pp_fit
 #' @export
-weights.pp_lmm <- function(object, type = "prior", ...) {
-  choose_option(type, "prior", "type")
+weights.pp_lmm <- function(object, type = c("prior", "working"), ...) {
+  choose_option(type, c("prior", "working"), "type")
   w <- if (is.null(object$weights)) rep(1, object$n) else object$weights
   stats::naresid(object$na.action, w)
 }

@@ -10,7 +10,7 @@ term_tests <- function(fit, type, test, tests, coding) {
   results <- lapply(hypotheses, tests$joint)
   table <- if (chisq) chisq_table(results) else f_table(results)
   structure(table,
-    heading = tests_heading(fit, type, test, tests$ddf, hypotheses),
+    heading = tests_heading(fit, type, test, tests$ddf, hypotheses), hypotheses = hypotheses,
     class = c("pp_anova", "anova", "data.frame")
   )
 }

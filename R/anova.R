@@ -175,7 +175,7 @@ without_reml <- function(fits, restricted, refit) {
 # The design of a linear model is at hand, and so is all of a kernel model; a glmm is fitted from
 # its call.
 fit_by_ml <- function(fit) {
-  if (inherits(fit, "pp_lmm")) refit_ml(fit) else stats::update(fit, REML = FALSE)
+  if (inherits(fit, "pp_kernel_fit")) stats::update(fit, REML = FALSE) else refit_ml(fit)
 }
 
 comparison_heading <- function(fits) {

@@ -10,10 +10,55 @@
 #' The checks are: was the optimum found; is the covariance of the random effects singular or not
 #' determined; were columns of the fixed effects dropped; are they nearly dependent, or on very
 #' different scales; are estimates infinite (separation); are there enough groups to estimate a
-#' variance; may the Laplace approximation be poor; do counts vary more than their family allows;
-#' are there outliers, and are the residuals and the random effects far from normal. The last two
-#' ask about the size of a departure, not about its significance, which any large data set gives:
-#' residuals beyond `5` standard deviations, a correlation with normal quantiles below 0.95.
+#' variance; may the Laplace approximation be poor; do counts vary more or less than their family
+#' allows; have they more or fewer zeros; is there a group without which an estimate moves by more
+#' than its standard error; are there outliers, and are the residuals and the random effects far
+#' from normal. All but the first ask about the size of a departure, not only about its
+#' significance, which any large data set gives: residuals beyond `5` standard deviations, a
+#' correlation with normal quantiles below 0.95.
+#'
+#' @section The numbers:
+#' With gradient `g` and Hessian `H` of the criterion at the estimates, the **scaled gradient** is
+#' `sqrt(g' H^-1 g)`: the distance to the optimum of the quadratic model, `sqrt(2)` times that in
+#' standard errors. The **curvature** is the smallest eigenvalue of `H` with parameters in units of
+#' their standard errors, one over the largest eigenvalue of their estimated correlation matrix: 1
+#' if they are uncorrelated, near 0 if a direction is nearly undetermined. It is looked at inside
+#' the parameter space; on the boundary the derivatives by the variances have been looked at instead
+#' (see [is_singular()]).
+#'
+#' **Dispersion**: Pearson's chi-square `sum(w (y - m)^2 / V(m))` of counts over its degrees of
+#' freedom. Beyond 1.2, with a p value below 0.01, it is noted as more than the family allows,
+#' beyond 2 as a problem. For the other side random effects count by the trace of the hat matrix
+#' ([hatvalues()][hatvalues.pp_fit]): the ratio with `n - trace(H)` below 0.7, and more than three
+#' standard deviations of the statistic, `sqrt(sum(2 + kappa))`, below one, `kappa` the excess
+#' kurtosis of each row.
+#'
+#' **Zeros**: the number seen, and the exact expectation `sum(P(y = 0))` given the fitted parameters
+#' and random effects, zero inflation included, of Poisson and negative binomial models. More than
+#' 10% apart, and more than three standard deviations `sqrt(sum(P (1 - P)))`, is noted.
+#'
+#' **Influence**: [influence()][influence.pp_fit] of the levels of each grouping factor by one step;
+#' for designs so large that it would take longer than the fit it is left out.
+#'
+#' @section The facts as data:
+#' What a fit knows about its own computation is in `fit$convergence`, a list:
+#' \describe{
+#'   \item{`status`}{`"converged"`, `"iteration limit"`, `"no descent"` or another word for the way
+#'     the search ended}
+#'   \item{`decrement`}{the Newton decrement `g' H^-1 g / 2`: what the criterion could still gain}
+#'   \item{`scaled_gradient`}{`sqrt(g' H^-1 g)`; `NA` for penalised quasi-likelihood, which has no
+#'     criterion}
+#'   \item{`min_eigenvalue`}{the smallest eigenvalue of the model of `H` that the search used, in
+#'     internal units}
+#'   \item{`evaluations`, `gradients`, `iterations`, `trace`}{the cost of the search, and the
+#'     criterion by iteration}
+#'   \item{`singular`, `components`}{is a covariance singular; a data frame with the columns `term`
+#'     and `what`, a row a singular component}
+#'   \item{`undetermined`}{numbers of the random terms whose covariance the data do not determine}
+#'   \item{`aliased`}{names of the columns of the fixed effects left out as dependent}
+#'   \item{`separation`}{for [glmm()]: `NULL`, or a list with the names `columns` of infinite
+#'     estimates and `kind`, `"complete"` or `"quasi-complete"`}
+#' }
 #'
 #' @param fit A fit, as [lmm()], [glmm()], [kernel_lmm()] or [kernel_glmm()] returns it.
 #' @param x A result of `check_fit()`.
@@ -39,9 +84,9 @@ check_fit <- function(fit) {
     list(
       check_optimum(fit), if (has_random(fit)) check_singularity(fit), check_rank(fit),
       check_columns(fit), if (general) check_separation(fit),
-      if (has_random(fit)) check_groups(fit),
-      if (general) check_laplace(fit), if (general) check_dispersion(fit), check_residuals(fit),
-      if (has_random(fit)) check_modes(fit)
+      if (has_random(fit)) check_groups(fit), if (has_random(fit)) check_influence(fit),
+      if (general) check_laplace(fit), if (general) check_dispersion(fit),
+      if (general) check_zeros(fit), check_residuals(fit), if (has_random(fit)) check_modes(fit)
     )
   }
   table <- do.call(rbind, Filter(Negate(is.null), checks))
@@ -51,35 +96,6 @@ check_fit <- function(fit) {
 finding <- function(check, status, finding, next_step = NA_character_) {
   data.frame(check = check, status = status, finding = finding, next_step = next_step)
 }
-
-check_optimum <- function(fit) {
-  convergence <- fit$convergence
-  status <- convergence$status
-  if (identical(status, "not fitted")) {
-    return(finding("optimum", "note", "evaluated at given parameters, not fitted"))
-  }
-  if (!is.null(convergence$separation)) {
-    return(NULL)
-  }
-  if (is.null(status) || status == "converged") {
-    how <- if (length(convergence$evaluations) && length(convergence$decrement)) {
-      note <- convergence_note(list(convergence = convergence, random = list(1)))
-      sub("^Converged: ", "", note)
-    }
-    return(finding("optimum", "ok", paste(c("found", how), collapse = ": ")))
-  }
-  finding("optimum", "problem", paste0("not reached: ", status),
-    if (mean_leaves_range_of(fit)) {
-      paste0("use a link that keeps the mean in its range, such as ", safe_link(fit$family))
-    } else if (status == "iteration limit") {
-      "raise max_iterations in pp_control(), or simplify the random terms"
-    } else {
-      "simplify the random terms"
-    })
-}
-
-# A Gaussian fit has no link.
-mean_leaves_range_of <- function(fit) !is.null(fit$family) && mean_leaves_range(fit)
 
 check_singularity <- function(fit) {
   convergence <- fit$convergence
@@ -187,22 +203,6 @@ check_laplace <- function(fit) {
     joint = "the fast estimates of nAGQ = 0",
     sprintf("quadrature with %d nodes", as.integer(fit$nAGQ))
   ))
-}
-
-check_dispersion <- function(fit) {
-  over <- overdispersion(fit)
-  if (is.null(over)) {
-    return(NULL)
-  }
-  ratio <- over[["ratio"]]
-  p <- stats::pchisq(over[["statistic"]], over[["df"]], lower.tail = FALSE)
-  text <- sprintf("Pearson chi-square over its degrees of freedom %.3g", ratio)
-  if (ratio > 1.2 && p < 0.01) {
-    other <- if (fit$family$family == "poisson") "family = nbinom2()" else "family = betabinomial()"
-    return(finding("dispersion", if (ratio > 2) "problem" else "note", text,
-      paste0("the responses vary more than the family allows: try ", other)))
-  }
-  finding("dispersion", "ok", text)
 }
 
 # Residuals that are standard normal if the model holds: outliers and shape.

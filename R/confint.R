@@ -28,6 +28,9 @@
 #' @param ddf Denominator degrees of freedom for `"wald"`: `"satterthwaite"` (default for [lmm()]),
 #'   `"kenward-roger"`, `"residual"` or `"none"` (normal quantiles; the only one of [glmm()]).
 #' @param nsim Replicates for `"boot"`, default 1000.
+#' @param quiet `TRUE` shows no progress. Default `FALSE`: as `control` of the fit says.
+#' @param oldNames `TRUE` names standard deviations and correlations as lme4 does by default:
+#'   `.sig01`, `.sig02`, ..., `.sigma`. Default `FALSE`: `sd_(Intercept)|Subject`, ..., `sigma`.
 #' @param ... For `"boot"`: arguments of [bootstrap()] (`type`, `seed`, `progress`); the type of
 #'   interval is `"perc"`. Otherwise anything given here is an error.
 #' @return A matrix with a row a parameter and columns named by the percentages, such as `2.5 %` and
@@ -48,8 +51,10 @@ NULL
 #' @rdname confint.pp_fit
 #' @export
 confint.pp_fit <- function(object, parm = NULL, level = 0.95, method = c("profile", "wald", "boot"),
-                           ddf = NULL, nsim = 1000, ...) {
+                           ddf = NULL, nsim = 1000, quiet = FALSE, oldNames = FALSE, ...) {
   check_level(level)
+  if (check_flag(quiet, "quiet")) object$control$progress <- FALSE
+  check_flag(oldNames, "oldNames")
   known <- c("profile", "wald", "boot")
   method <- if (missing(method)) default_interval(object) else tolower(method)
   method <- choose_option(method, known, "method")
@@ -59,11 +64,24 @@ confint.pp_fit <- function(object, parm = NULL, level = 0.95, method = c("profil
       x = "{.arg ddf} belongs to {.code method = \"wald\"}, not to {.val {method}}."
     ))
   }
-  switch(method,
+  intervals <- switch(method,
     profile = profile_intervals(object, parm, level),
     wald = wald_intervals(object, parm, level, ddf),
     boot = bootstrap_intervals(object, parm, level, nsim, ...)
   )
+  if (oldNames) rownames(intervals) <- old_names(object, rownames(intervals))
+  intervals
+}
+
+# Names of variance parameters by their number, as lme4's; all others stay.
+old_names <- function(fit, names) {
+  table <- natural_parameter_table(fit)
+  at <- match(names, table$name)
+  number <- cumsum(!is.na(table$term))[at]
+  numbered <- !is.na(at) & !is.na(table$term[at])
+  names[numbered] <- sprintf(".sig%02d", number[numbered])
+  names[names == "sigma" & !is.na(at)] <- ".sigma"
+  names
 }
 
 default_interval <- function(fit) {
@@ -153,11 +171,12 @@ profile_intervals <- function(fit, parm, level) {
   all <- all_parameters(fit)
   rows <- choose_parameters(parm, all)
   out <- empty_intervals(all$name[rows], level)
+  progress <- fit$control$progress
   fit <- profile_fit(fit)
   cutoff <- stats::qnorm((1 + level) / 2)
   wanted <- unique(stats::na.omit(all$number[rows]))
   found <- profile_paths(
-    fit, profile_parameters(fit, FALSE), wanted, cutoff, cutoff / 2, 60L, fit$control$progress,
+    fit, profile_parameters(fit, FALSE), wanted, cutoff, cutoff / 2, 60L, progress,
     fill = FALSE
   )
   for (i in which(!is.na(all$number[rows]))) {

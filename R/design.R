@@ -43,6 +43,8 @@
 #'     `expr`, and what prediction needs.}
 #'   \item{na.action}{the rows dropped for missing values, or `NULL`.}
 #'   \item{dropped_weights}{the number of rows dropped for zero weight, or without trials.}
+#'   \item{inner}{a data frame of the variables that the frame holds only inside of functions, such
+#'     as `x` of `log(x)`, or `NULL`.}
 #'
 #'   With a family the class is `c("pp_glmm_design", "pp_design")`, and there are also
 #'   \item{family}{a family object.}
@@ -124,7 +126,8 @@ design_from_call <- function(call, env, check = TRUE, family = NULL, parts = lis
       contrasts = fixed$contrasts, X = fixed$X, y = response$y,
       weights = response$weights, offset = total_offset(frame),
       random = random, na.action = attr(frame, "na.action"),
-      dropped_weights = extras$dropped_weights
+      dropped_weights = extras$dropped_weights,
+      inner = inner_variables(frame_terms, frame, data, extras$subset)
     ),
     class = "pp_design"
   )

@@ -27,8 +27,9 @@ new_fit.pp_objective <- function(objective, optimum, control = pp_control(), cal
                            dimnames = list(coefficients, coefficients)),
     criterion = optimum$criterion,
     df = length(coefficients) + length(optimum$theta) + 1L, n = length(design$y),
-    convergence = convergence_of(optimum, random),
-    na.action = design$na.action, dropped_weights = design$dropped_weights, control = control
+    convergence = convergence_of(optimum, random, design$aliased),
+    na.action = design$na.action, dropped_weights = design$dropped_weights, inner = design$inner,
+    control = control
   )
   structure(fit, class = c("pp_lmm", "pp_fit"))
 }
@@ -58,22 +59,28 @@ fit_design <- function(design, REML = TRUE, start = NULL, control = pp_control()
 
 # The design that a fit was made from (columns already dropped stay dropped).
 design_of <- function(fit) {
+  check_has_rows(fit)
   general <- inherits(fit, "pp_glmm")
   fields <- c(
     "formula", "frame", "terms", "xlevels", "contrasts", "X", "y", "weights", "offset", "random",
-    "na.action", "dropped_weights", if (general) c("family", "trials", "dispersion", "zi")
+    "na.action", "dropped_weights", "inner", if (general) c("family", "trials", "dispersion", "zi")
   )
   class <- c(if (general) "pp_glmm_design", "pp_design")
   structure(unclass(fit)[fields], names = fields, class = class)
 }
 
-convergence_of <- function(optimum, random) {
+# See check_fit() for what the elements are.
+convergence_of <- function(optimum, random, aliased = character()) {
   convergence <- optimum$convergence
   components <- singular_components(convergence$null_sets, optimum, random)
   convergence$null_sets <- NULL
   convergence$storage <- optimum$storage
   convergence$singular <- nrow(components) > 0L
   convergence$components <- components
+  # The decrement is half of g' H^-1 g.
+  decrement <- convergence$decrement
+  convergence$scaled_gradient <- if (length(decrement)) sqrt(2 * max(decrement, 0)) else NA_real_
+  convergence$aliased <- if (is.null(aliased)) character() else aliased
   convergence
 }
 

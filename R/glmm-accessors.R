@@ -4,8 +4,9 @@
 #' @export
 vcov.pp_glmm <- function(object, full = FALSE, component = c("cond", "disp", "zi"),
                          type = c("model", "sandwich"), cluster = NULL,
-                         correction = c("CR0", "CR1", "CR1S"), ...) {
+                         correction = c("CR0", "CR1", "CR1S"), complete = FALSE, ...) {
   reject_dots(...)
+  complete <- check_flag(complete, "complete")
   component <- choose_option(component, c("cond", "disp", "zi"), "component")
   type <- choose_option(type, c("model", "sandwich"), "type")
   if (type == "sandwich") {
@@ -18,7 +19,7 @@ vcov.pp_glmm <- function(object, full = FALSE, component = c("cond", "disp", "zi
   }
   part <- model_part(object, component)
   if (is.null(part)) {
-    return(object$vcov)
+    return(complete_covariance(object$vcov, object, complete))
   }
   part_covariance(object, component)
 }

@@ -30,7 +30,7 @@ new_fit.pp_glmm_objective <- function(objective, optimum, control = pp_control()
     n = length(design$y),
     convergence = glmm_convergence_of(optimum, design),
     prior = model$prior, na.action = design$na.action, dropped_weights = design$dropped_weights,
-    control = control
+    inner = design$inner, control = control
   )
   structure(fit, class = c("pp_glmm", "pp_fit"))
 }
@@ -131,12 +131,14 @@ fitted_covariance <- function(optimum, design, dispersion, inner) {
 }
 
 glmm_convergence_of <- function(optimum, design) {
-  convergence <- convergence_of(optimum, design$random)
+  convergence <- convergence_of(optimum, design$random, design$aliased)
   separation <- optimum$separation
   if (!is.null(separation)) {
     separation$columns <- colnames(design$X)[separation$columns]
   }
   convergence["separation"] <- list(separation)
+  # The step of the quasi-likelihood iteration is no decrement.
+  if (!length(convergence$trace)) convergence$scaled_gradient <- NA_real_
   convergence
 }
 

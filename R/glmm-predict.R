@@ -161,8 +161,9 @@ predicted_response <- function(fit, rows, eta, inflated, newdata, with_se) {
   c(list(value = log(value), se = se / value), exp_back)
 }
 
-# Delta method over the predictors that are there. The random effects are taken as independent of
-# the coefficients of dispersion and zero inflation.
+# Delta method over the predictors that are there. With the modes of the groups the mean is taken as
+# independent of the coefficients of dispersion and zero inflation: what the latter share with the
+# fixed effects alone could exceed the variance of both together.
 response_variance_delta <- function(fit, rows, X, predictors, mean_at) {
   present <- names(predictors)[lengths(predictors) > 0L]
   present <- setdiff(present, if (isTRUE(fit$dispersion$fixed)) "disp")
@@ -178,11 +179,14 @@ response_variance_delta <- function(fit, rows, X, predictors, mean_at) {
   X$cond <- rows$X
   at <- parameter_positions(fit)
   variance <- slopes$cond^2 * predicted_variance(fit, rows)
+  modes <- lapply(which(rows$use), function(t) !rows$codes[[t]] %in% 0L)
+  without_modes <- !Reduce(`|`, modes, logical(nrow(rows$X)))
   for (a in present) {
     for (b in present) {
       if (a == "cond" && b == "cond") next
       V <- fit$vcov_full[at[[a]], at[[b]], drop = FALSE]
-      variance <- variance + slopes[[a]] * slopes[[b]] * rowSums((X[[a]] %*% V) * X[[b]])
+      shared <- slopes[[a]] * slopes[[b]] * rowSums((X[[a]] %*% V) * X[[b]])
+      variance <- variance + if ("cond" %in% c(a, b)) shared * without_modes else shared
     }
   }
   variance

@@ -266,7 +266,8 @@ is_binary <- function(x) {
 # response is not of that kind.
 rows_without_trials <- function(response, data, env) {
   y <- tryCatch(eval(response, data, env), error = function(e) NULL)
-  if (is.matrix(y) && is.numeric(y) && ncol(y) == 2L) {
+  # A survival time is a matrix of two columns as well, without arithmetic
+  if (is.matrix(y) && is.numeric(y) && ncol(y) == 2L && !inherits(y, "Surv")) {
     rowSums(abs(y)) == 0
   }
 }

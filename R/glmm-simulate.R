@@ -23,8 +23,10 @@
 #' head(simulate(fit, seed = 1)$sim_1, 3)
 #' @export
 simulate.pp_glmm <- function(object, nsim = 1, seed = NULL, re.form = NA, use.u = FALSE,
-                             newdata = NULL, allow.new.levels = FALSE, ...) {
+                             newdata = NULL, allow.new.levels = FALSE, newparams = NULL,
+                             na.action = NULL, ...) {
   reject_dots(...)
+  object <- at_parameters(object, newparams)
   nsim <- check_count(nsim, "nsim")
   check_distribution(object)
   if (!missing(use.u)) re.form <- from_use_u(use.u, missing(re.form))

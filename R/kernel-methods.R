@@ -39,7 +39,7 @@
 #' @param full `TRUE` adds the other parameters that were estimated: to `vcov()` on the scale of the
 #'   gradient; to `confint()` `scale`, `delta`, `phi` and the shape, by an interval on the internal
 #'   scale and transformed. Default `FALSE`.
-#' @param sigma,scale Not used; part of the generic.
+#' @param sigma,scale,complete Not used; part of the generic.
 #' @param k The penalty per parameter, 2 by default.
 #' @param type For `residuals()`: `"deviance"` (default), `"pearson"`, `"response"`, `"quantile"`.
 #' @param seed A seed for the random number generator, whose state is put back afterwards. `NULL`
@@ -83,7 +83,7 @@ coef.pp_kernel_fit <- function(object, ...) {
 
 #' @rdname kernel-methods
 #' @export
-vcov.pp_kernel_fit <- function(object, full = FALSE, ...) {
+vcov.pp_kernel_fit <- function(object, full = FALSE, complete = FALSE, ...) {
   reject_dots(...)
   if (!check_flag(full, "full")) {
     return(object$vcov)

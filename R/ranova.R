@@ -27,6 +27,7 @@
 #'
 #' @param fit A fit with random terms, as [lmm()] or [glmm()] returns it.
 #' @param reduce_terms `TRUE` (default) tests the variables of a term, `FALSE` whole terms.
+#' @param reduce.terms The same, for code written for lmerTest.
 #' @param mixture `TRUE` gives p-values by the mixture distribution. Default `FALSE`: the chi-square
 #'   distribution, as lmerTest.
 #' @param ... Must be empty.
@@ -53,6 +54,10 @@ ranova <- function(fit, ...) UseMethod("ranova")
 #' @rdname ranova
 #' @export
 ranova.default <- function(fit, ...) {
+  # A fit of lme4 by lmerTest, whose function of this name is masked.
+  if (inherits(fit, "lmerMod") && requireNamespace("lmerTest", quietly = TRUE)) {
+    return(lmerTest::ranova(fit, ...))
+  }
   pp_abort("argument", c(
     x = "{.arg fit} must be a fit by {.fn lmm} or {.fn glmm}.",
     i = "It is {.obj_type_friendly {fit}}."
@@ -61,7 +66,8 @@ ranova.default <- function(fit, ...) {
 
 #' @rdname ranova
 #' @export
-ranova.pp_fit <- function(fit, reduce_terms = TRUE, mixture = FALSE, ...) {
+ranova.pp_fit <- function(fit, reduce_terms = reduce.terms, mixture = FALSE, ...,
+                          reduce.terms = TRUE) {
   reject_dots(...)
   reduce_terms <- check_flag(reduce_terms, "reduce_terms")
   mixture <- check_flag(mixture, "mixture")

@@ -10,6 +10,7 @@
 #'   any response of its family, a matrix of successes and failures included. A proportion without
 #'   them has the trials of the fit. A data frame of one column, as [simulate()] returns it, is
 #'   accepted.
+#' @param control Settings made by [pp_control()]. Default `NULL`: those of the fit.
 #' @param ... Must be empty.
 #' @return A fit of the same class as `object`.
 #' @section Errors:
@@ -28,10 +29,10 @@ NULL
 #' @rdname refit
 #' @export
 #' @rawNamespace S3method(lme4::refit,pp_lmm)
-refit.pp_lmm <- function(object, newresp, ...) {
+refit.pp_lmm <- function(object, newresp, control = NULL, ...) {
   if (...length()) reject_dots(...)
   y <- check_newresp(newresp, object)
-  control <- object$control
+  control <- if (is.null(control)) object$control else as_control(control)
   eng <- engine(object, y)
   found <- engine_optimise(eng, NULL, control$tolerance, control$max_iterations, control$progress)
   fit <- with_response(object, y, found)
@@ -61,16 +62,16 @@ with_response <- function(fit, y, found) {
     fit$Lambda[[t]][] <- found$Lambda[[t]]
     fit$b[[t]][] <- found$b[[t]]
   }
-  fit$convergence <- convergence_of(found, fit$random)
+  fit$convergence <- convergence_of(found, fit$random, fit$aliased)
   fit
 }
 
 #' @rdname refit
 #' @export
 #' @rawNamespace S3method(lme4::refit,pp_glmm)
-refit.pp_glmm <- function(object, newresp, ...) {
+refit.pp_glmm <- function(object, newresp, control = NULL, ...) {
   if (...length()) reject_dots(...)
-  control <- object$control
+  control <- if (is.null(control)) object$control else as_control(control)
   y <- new_rows(newresp, object)
   check_newresp_values(y)
   # A response of one column has the trials of the fit; prior weights stay in any case.

@@ -17,6 +17,10 @@
 #'   the fit.
 #' @param allow.new.levels `TRUE` accepts, in the terms conditioned on, levels that were not in the
 #'   data; their effect is zero. Default `FALSE`: an error. Terms drawn anew take any level.
+#' @param newparams Parameters to simulate with in place of the estimates: a list with any of
+#'   `theta` (as `object$theta`), `beta` and, for [lmm()], `sigma`. Default `NULL`.
+#' @param na.action Not used; rows are left out or kept as they were in the fit. For code written
+#'   for lme4.
 #' @param ... Not used; anything given here is an error.
 #' @return A data frame with a row per observation and `nsim` columns `sim_1`, ..., in units of the
 #'   response. The attribute `"seed"` is as that of [stats::simulate()].
@@ -28,14 +32,79 @@
 #' @importFrom stats simulate
 #' @export
 simulate.pp_lmm <- function(object, nsim = 1, seed = NULL, re.form = NA, use.u = FALSE,
-                            newdata = NULL, allow.new.levels = FALSE, ...) {
+                            newdata = NULL, allow.new.levels = FALSE, newparams = NULL,
+                            na.action = NULL, ...) {
   reject_dots(...)
+  object <- at_parameters(object, newparams)
   nsim <- check_count(nsim, "nsim")
   if (!missing(use.u)) re.form <- from_use_u(use.u, missing(re.form))
   simulation(object, nsim, seed, re.form, newdata, allow.new.levels, function(mean, effects, rows) {
     noise <- matrix(stats::rnorm(length(mean) * nsim), length(mean)) / sqrt(rows$weights)
     as.data.frame(mean + object$sigma * (effects + noise))
   })
+}
+
+# The fit with other parameters; its random effects are Lambda u with the u that it has.
+at_parameters <- function(fit, newparams) {
+  if (is.null(newparams)) {
+    return(fit)
+  }
+  known <- c("theta", "beta", if (inherits(fit, "pp_lmm")) "sigma")
+  names(newparams)[names(newparams) == "fixef"] <- "beta"
+  if (!is.list(newparams) || !all(names(newparams) %in% known)) {
+    pp_abort("argument", c(x = "{.arg newparams} must be a list with elements of {.val {known}}."))
+  }
+  sizes <- c(theta = length(fit$theta), beta = length(fit$coefficients), sigma = 1L)
+  for (name in names(newparams)) {
+    value <- newparams[[name]]
+    if (!is.numeric(value) || length(value) != sizes[[name]] || !all(is.finite(value))) {
+      pp_abort("argument", c(
+        x = "{.arg {name}} of {.arg newparams} must be {sizes[[name]]} finite number{?s}."
+      ))
+    }
+  }
+  if (!is.null(newparams$beta)) fit$coefficients[] <- newparams$beta
+  if (!is.null(newparams$theta)) fit <- at_theta(fit, newparams$theta)
+  if (!is.null(newparams$sigma)) fit$sigma <- newparams$sigma
+  fit
+}
+
+at_theta <- function(fit, theta) {
+  fit$theta[] <- theta
+  last <- cumsum(vapply(fit$random, function(term) length(theta_roles(list(term))), 0L))
+  for (t in seq_along(fit$random)) {
+    own <- theta[seq(c(0L, last)[t] + 1L, last[t])]
+    new <- factor_of_theta(fit$random[[t]], own)
+    s <- svd(fit$Lambda[[t]])
+    kept <- s$d > max(s$d, 0) * 1e-10
+    inverse <- s$v[, kept, drop = FALSE] %*% (t(s$u[, kept, drop = FALSE]) / s$d[kept])
+    fit$b[[t]][] <- t(new %*% inverse %*% t(fit$b[[t]]))
+    fit$Lambda[[t]][] <- new
+  }
+  fit
+}
+
+# The factor of one term from its parameters.
+factor_of_theta <- function(term, theta) {
+  p <- length(term$columns)
+  if (term$structure == "us") {
+    factor <- matrix(0, p, p)
+    factor[lower.tri(factor, diag = TRUE)] <- theta
+    return(factor)
+  }
+  roles <- theta_roles(list(term))
+  sd <- rep_len(theta[roles == "s"], p)
+  if (term$structure == "diag") {
+    return(diag(sd, p))
+  }
+  rho <- theta[roles == "r"]
+  R <- if (term$structure == "cs") {
+    matrix(rho, p, p)
+  } else {
+    rho^abs(outer(seq_len(p), seq_len(p), "-"))
+  }
+  diag(R) <- 1
+  sd * t(chol(R))
 }
 
 # What simulate() does for every model: seed, linear predictor, new random effects, rows left out.

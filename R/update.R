@@ -74,3 +74,13 @@ refit_ml <- function(fit) {
   }
   fit_design(design_of(fit), REML = FALSE, control = fit$control, call = call)
 }
+
+# The other way round, for what is defined of a fit by REML only.
+restricted_fit <- function(fit) {
+  if (!inherits(fit, "pp_lmm") || fit$REML || !has_random(fit)) {
+    return(fit)
+  }
+  call <- fit$call
+  call$REML <- TRUE
+  fit_design(design_of(fit), REML = TRUE, control = quiet_fit(fit)$control, call = call)
+}

@@ -22,4 +22,11 @@ struct GlmmEngine {
 };
 using GlmmPtr = Rcpp::XPtr<GlmmEngine>;
 
+// Evaluates at theta, for the questions asked of a fit; gives the parameters of the optimiser there.
+inline Eigen::VectorXd stand_at(pp::GaussianModel& model, const Rcpp::NumericVector& theta) {
+  const Eigen::VectorXd x = model.map().parameters(as_vector(theta));
+  if (!std::isfinite(model.value(x))) Rcpp::stop("the criterion is not finite at the estimates");
+  return x;
+}
+
 #endif

@@ -5,12 +5,6 @@
 
 namespace {
 
-// Evaluates at theta; the questions asked of a fit make no sense without a factor.
-void stand_at(pp::GaussianModel& model, const Rcpp::NumericVector& theta) {
-  if (!std::isfinite(model.value(model.map().parameters(as_vector(theta)))))
-    Rcpp::stop("the criterion is not finite at the estimates");
-}
-
 pp::ModelData gaussian_data(const Rcpp::List& rows) {
   pp::ModelData data = model_data(rows);
   data.y = REAL(rows["y"]);

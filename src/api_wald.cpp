@@ -5,13 +5,6 @@
 
 namespace {
 
-// Parameters of the optimiser, with the model evaluated there.
-Eigen::VectorXd stand_at(pp::GaussianModel& model, const Rcpp::NumericVector& theta) {
-  const Eigen::VectorXd x = model.map().parameters(as_vector(theta));
-  if (!std::isfinite(model.value(x))) Rcpp::stop("the criterion is not finite at the estimates");
-  return x;
-}
-
 SEXP wrap_array(const std::vector<Eigen::MatrixXd>& slices, Eigen::Index p) {
   Rcpp::NumericVector out(Rcpp::no_init(p * p * static_cast<R_xlen_t>(slices.size())));
   double* at = out.begin();

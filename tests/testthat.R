@@ -1,4 +1,6 @@
-library(testthat)
-library(partialpool)
+if (requireNamespace("testthat", quietly = TRUE)) {
+  library(testthat)
+  library(partialpool)
 
-test_check("partialpool")
+  test_check("partialpool")
+}

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # R CMD check --as-cran on the tarball that R CMD build makes of the tree. Prints the check's status
-# and whatever it noted; fails on an ERROR or a WARNING.
+# and whatever it noted; fails on an ERROR or a WARNING. With --alone the check itself runs where no
+# suggested package is installed, without tests and vignettes, which are written with some of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tree=$PWD
-export R_LIBS="$tree/.make/lib${R_LIBS:+:$R_LIBS}"
+R_LIBS=$(bash tools/libraries.sh)
+export R_LIBS
 
 export _R_CHECK_FORCE_SUGGESTS_=false
 # No network is needed to check, and none may be there
@@ -32,6 +34,11 @@ bash "$tree/tools/makevars.sh"
 export R_MAKEVARS_USER="$tree/.make/Makevars"
 echo "check: R CMD build"
 R CMD build "${build_options[@]}" "$tree" > build.log 2>&1 || { cat build.log; exit 1; }
+if [ "${1:-}" = --alone ]; then
+  (cd "$tree" && Rscript tools/alone.R)
+  export R_LIBS="$tree/.make/alone" R_LIBS_SITE=/none R_LIBS_USER=/none
+  options+=(--ignore-vignettes)
+fi
 echo "check: R CMD check ${options[*]}"
 R CMD check "${options[@]}" partialpool_*.tar.gz > check.log 2>&1 || true
 

@@ -61,11 +61,12 @@ wanted_packages <- function(goal) {
     demo = suggested[suggested$name %in% c("knitr", "rmarkdown"), ],
     test = suggested,
     bench = extra("lme4", "glmmTMB"),
+    site = rbind(suggested, extra("pkgdown")),
     develop = rbind(suggested, extra("roxygen2", "pkgbuild", "lintr", "styler")),
     stop("setup: unknown goal '", goal, "'", call. = FALSE)
   )
   # The tests cannot be run without their runner, nor the help pages be written without theirs
-  runner <- optional$name %in% c("testthat", "roxygen2", "pkgbuild")
+  runner <- optional$name %in% c("testthat", "roxygen2", "pkgbuild", "pkgdown")
   wanted <- rbind(
     data.frame(hard, required = rep(TRUE, nrow(hard))),
     data.frame(optional, required = runner)
@@ -110,7 +111,7 @@ loadable <- function(packages) {
 # Programs that the goals use where they are there; names are commands, values Debian's packages
 missing_programs <- function(goal) {
   programs <- switch(goal,
-    demo = c(pandoc = "pandoc"),
+    demo = , site = c(pandoc = "pandoc"),
     test = c(pandoc = "pandoc", qpdf = "qpdf", tidy = "tidy"),
     develop = c(pandoc = "pandoc", qpdf = "qpdf", tidy = "tidy", "clang-format" = "clang-format"),
     character()
@@ -185,12 +186,10 @@ install_from_repository <- function(missing) {
   # It warns about each form of the index that it tries in vain
   available <- tryCatch(suppressWarnings(utils::available.packages()), error = function(e) NULL)
   if (NROW(available) == 0) return(say("R's package repository cannot be reached"))
-  absent <- setdiff(missing$name, rownames(available))
-  if (length(absent) > 0) say("not in the repository for this R: ", toString(absent))
-  wanted <- packages_to_install(missing[!missing$name %in% absent, ], available)
+  library <- shared_library()
+  wanted <- packages_to_install(missing, available)
   if (length(wanted) == 0) return(invisible())
-  say("installs from R's repository into .make/lib: ", toString(wanted))
-  library <- normalizePath(file.path(".make", "lib"))
+  say("installs from R's repository into ", library, ": ", toString(wanted))
   cores <- min(2L, parallel::detectCores(), na.rm = TRUE)
   suppressWarnings(utils::install.packages(
     wanted, lib = library, available = available, dependencies = FALSE, Ncpus = cores,
@@ -198,34 +197,62 @@ install_from_repository <- function(missing) {
   ))
 }
 
-# What is only suggested is left out where it would put a newer version over an installed package
+# The library that all checkouts share: see tools/libraries.sh
+shared_library <- function() {
+  library <- strsplit(Sys.getenv("R_LIBS"), ":", fixed = TRUE)[[1]][2]
+  if (is.na(library) || !dir.exists(library)) library <- file.path(".make", "lib")
+  normalizePath(library)
+}
+
+# What is only suggested is left out where something that it needs is not to be had
 packages_to_install <- function(missing, available) {
   wanted <- character()
   for (i in seq_len(nrow(missing))) {
     needs <- with_dependencies(missing[i, ], available)
-    newer <- Filter(function(name) nzchar(system.file(package = name)), needs[-1])
-    if (missing$required[i] || length(newer) == 0) {
-      wanted <- union(wanted, needs)
+    reason <- obstacle(needs, available)
+    if (missing$required[i] || is.null(reason)) {
+      wanted <- union(wanted, intersect(needs$name, rownames(available)))
     } else {
-      say("leaves out ", missing$name[i], ": it needs newer versions of ", toString(newer))
+      say("leaves out ", missing$name[i], ": ", reason)
     }
   }
   wanted
 }
 
-# install.packages() follows missing dependencies, but not those that are too old
-with_dependencies <- function(missing, available) {
-  queue <- missing
-  wanted <- character()
-  while (nrow(queue) > 0) {
-    now <- intersect(setdiff(queue$name, wanted), rownames(available))
-    wanted <- c(wanted, now)
-    fields <- available[now, c("Depends", "Imports", "LinkingTo"), drop = FALSE]
-    queue <- parse_dependencies(as.vector(fields))
-    queue <- queue[!queue$name %in% c(wanted, base_packages()), ]
-    queue <- queue[!recent_enough(queue), ]
+# Why these packages cannot be installed here, NULL if they can
+obstacle <- function(needs, available) {
+  have <- needs$name %in% rownames(available)
+  absent <- !have
+  absent[have] <- numeric_version(available[needs$name[have], "Version"]) <
+    numeric_version(needs$version[have])
+  bound <- ifelse(needs$version == "0", "", paste0(" (>= ", needs$version, ")"))
+  if (any(absent)) {
+    return(paste0(needs$name, bound, " is not in the repository for this R")[absent][1])
   }
-  wanted
+  # An installed knitr or rmarkdown may not load with a newer version of what it imports
+  knitting <- unlist(lapply(c("knitr", "rmarkdown"), function(package) {
+    suppressWarnings(parse_dependencies(utils::packageDescription(package)["Imports"][[1]])$name)
+  }))
+  newer <- needs$name %in% knitting & nzchar(vapply(needs$name, function(name) {
+    system.file(package = name)
+  }, ""))
+  if (any(newer)) paste0("knitr and rmarkdown are here for an older ", needs$name[newer][1])
+}
+
+# A package and all that it needs, itself first, as a data frame of names and least versions.
+# install.packages() follows missing dependencies, but not those that are too old.
+with_dependencies <- function(package, available) {
+  queue <- package[c("name", "version")]
+  needs <- queue[0, ]
+  while (nrow(queue) > 0) {
+    needs <- rbind(needs, queue)
+    now <- intersect(queue$name, rownames(available))
+    queue <- parse_dependencies(as.vector(available[now, c("Depends", "Imports", "LinkingTo")]))
+    queue <- queue[!queue$name %in% base_packages(), ]
+    queue <- queue[!paste(queue$name, queue$version) %in% paste(needs$name, needs$version), ]
+    queue <- queue[!duplicated(queue) & !recent_enough(queue), ]
+  }
+  needs
 }
 
 main(commandArgs(trailingOnly = TRUE)[1])

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes a machine that has R and a compiler ready for one goal of the Makefile:
-#   tools/setup.sh demo|test|bench|develop
+#   tools/setup.sh demo|test|bench|site|develop
 # Installs only what is missing, says what it installs, and does nothing when called again.
-# Packages from R's repository go to .make/lib and leave the user's own library alone.
+# Packages from R's repository leave the user's own library alone: see tools/libraries.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goal=${1:-demo}
@@ -17,6 +17,6 @@ if ! command -v "${compiler%% *}" >/dev/null 2>&1; then
   exit 1
 fi
 
-mkdir -p .make/lib
-export R_LIBS="$PWD/.make/lib${R_LIBS:+:$R_LIBS}"
+R_LIBS=$(bash tools/libraries.sh)
+export R_LIBS
 exec Rscript tools/setup.R "$goal"

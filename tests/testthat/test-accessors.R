@@ -154,7 +154,8 @@ test_that("weights are one where none were given, and follow na.exclude", {
   d$Reaction[4] <- NA
   fit <- lmm(Reaction ~ Days + (1 | Subject), d, na.action = na.exclude)
   expect_identical(which(is.na(weights(fit))), 4L)
-  expect_error(weights(fit, "working"), class = "partialpool_error_argument")
+  expect_identical(weights(fit, "working"), weights(fit))
+  expect_error(weights(fit, "none"), class = "partialpool_error_argument")
 })
 
 test_that("the family is gaussian", {

@@ -163,3 +163,17 @@ test_that("the bootstrap's intervals", {
   expect_identical(dimnames(found), list("sigma", c("2.5 %", "97.5 %")))
   expect_true(found[1, 1] < fit$sigma && fit$sigma < found[1, 2])
 })
+
+test_that("lme4's names and its quiet are taken", {
+  fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+  ours <- confint(fit, method = "wald")
+  old <- confint(fit, method = "wald", oldNames = TRUE, quiet = TRUE)
+  expect_identical(
+    rownames(old), c(".sig01", ".sig02", ".sig03", ".sigma", "(Intercept)", "Days")
+  )
+  expect_identical(unname(old), unname(ours))
+  expect_identical(
+    rownames(confint(fit, c("Days", ".sig03"), method = "wald", oldNames = TRUE)),
+    c("Days", ".sig03")
+  )
+})

@@ -20,6 +20,8 @@ d$good <- rbinom(180, d$n, plogis(-0.3 + 0.4 * d$x + effect))
 d$share <- d$good / d$n
 d$size <- rgamma(180, 4, 4 / exp(0.5 + 0.2 * d$x + 0.5 * effect))
 d$answer <- ifelse(d$yes == 1, "yes", "no")
+# Its methods, if they are to be had: they refuse arithmetic
+invisible(requireNamespace("survival", quietly = TRUE))
 d$surv <- structure(cbind(time = d$Reaction, status = 1), class = "Surv")
 
 with_value <- function(name, rows, value) {

@@ -233,7 +233,7 @@ test_that("a fit has the elements of its kind", {
     "X", "column_names", "aliased", "y", "trials", "weights", "offset", "random", "dispersion",
     "zi", "shape", "coefficients", "theta", "Lambda", "b", "sigma", "vcov", "vcov_full",
     "criterion", "penalty", "df", "n", "convergence", "prior", "na.action", "dropped_weights",
-    "control"
+    "inner", "control"
   ))
   expect_identical(names(fit$dispersion$coefficients), c("(Intercept)", "x"))
   expect_identical(names(fit$zi$coefficients), "(Intercept)")

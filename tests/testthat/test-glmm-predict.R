@@ -121,6 +121,19 @@ test_that("the delta method joins the predictors", {
   )
 })
 
+test_that("with the modes the delta method keeps predictors apart, and its variances positive", {
+  fit <- inflated_fit()
+  p <- predict(fit, type = "response", se.fit = TRUE)
+  eta <- predict(fit, se.fit = TRUE)
+  zero <- predict(fit, type = "zprob", se.fit = TRUE)
+  by_hand <- exp(eta$fit) * sqrt((1 - zero$fit)^2 * eta$se.fit^2 + zero$se.fit^2)
+  expect_equal(p$se.fit, by_hand, tolerance = 1e-8)
+  # A level that was not in the data has no mode: what both predictors share counts.
+  new <- data.frame(x = 1, g = c("3", "new"))
+  both <- predict(fit, new, type = "response", se.fit = TRUE, allow.new.levels = TRUE)
+  expect_true(all(both$se.fit > 0))
+})
+
 test_that("predictions of a truncated family are glmmTMB's", {
   skip_if_not_installed("glmmTMB")
   d <- subset(count_data(), y > 0)

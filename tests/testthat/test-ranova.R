@@ -109,7 +109,7 @@ test_that("arguments are checked", {
   bad <- function(...) expect_error(ranova(...), class = "partialpool_error_argument")
   fit <- lmm(Yield ~ 1 + (1 | Batch), Dyestuff)
   bad(1)
-  bad(fit, reduce.terms = FALSE)
+  bad(fit, reduce.terms = NA)
   bad(fit, mixture = 1)
   bad(quick(lmm(Yield ~ Batch, Dyestuff)))
   binary <- glmm(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial)
