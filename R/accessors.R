@@ -338,7 +338,8 @@ terms.pp_fit <- function(x, fixed.only = TRUE, random.only = FALSE,
 #' @rdname model.matrix.pp_fit
 #' @export
 model.frame.pp_fit <- function(formula, fixed.only = FALSE, ...) {
-  frame <- formula$frame
+  # Text as factors, as in lme4's frames.
+  frame <- factorise(formula$frame, names(formula$frame))
   if (!fixed.only) {
     return(frame)
   }

@@ -153,7 +153,7 @@ fitted_response <- function(fit) {
 without_reml <- function(fits, restricted, refit) {
   if (refit) {
     pp_inform("fit", "Fitting {sum(restricted)} model{?s} again by ML for the comparison.")
-    fits[restricted] <- lapply(fits[restricted], fit_by_ml)
+    fits[restricted] <- lapply(fits[restricted], refit_ml)
     return(fits)
   }
   X <- lapply(fits, function(fit) unname(as.matrix(stats::model.matrix(fit))))
@@ -170,12 +170,6 @@ without_reml <- function(fits, restricted, refit) {
     ))
   }
   fits
-}
-
-# The design of a linear model is at hand, and so is all of a kernel model; a glmm is fitted from
-# its call.
-fit_by_ml <- function(fit) {
-  if (inherits(fit, "pp_kernel_fit")) stats::update(fit, REML = FALSE) else refit_ml(fit)
 }
 
 comparison_heading <- function(fits) {

@@ -232,8 +232,12 @@ deltaMethod.pp_fit <- function(object, g., vcov. = stats::vcov(object),
 
 # The intervals of confint(), with the estimates beside them.
 Confint.pp_fit <- function(object, estimate = TRUE, level = 0.95, ...) {
-  names <- names(object$coefficients)
-  intervals <- stats::confint(object, parm = names, level = level, method = "wald", ...)
+  intervals <- if (inherits(object, "pp_kernel_fit")) {
+    stats::confint(object, level = level, ...)
+  } else {
+    names <- names(object$coefficients)
+    stats::confint(object, parm = names, level = level, method = "wald", ...)
+  }
   if (estimate) cbind(Estimate = object$coefficients, intervals) else intervals
 }
 

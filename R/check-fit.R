@@ -38,7 +38,7 @@
 #' 10% apart, and more than three standard deviations `sqrt(sum(P (1 - P)))`, is noted.
 #'
 #' **Influence**: [influence()][influence.pp_fit] of the levels of each grouping factor by one step;
-#' for designs so large that it would take longer than the fit it is left out.
+#' for factors so large that it would take longer than the fit it is left out.
 #'
 #' @section The facts as data:
 #' What a fit knows about its own computation is in `fit$convergence`, a list:

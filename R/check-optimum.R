@@ -83,11 +83,8 @@ theta_covariance <- function(fit) {
     return(matrix(NA_real_, k, k))
   }
   eng <- engine(fit)
-  H <- vapply(seq_len(k), function(i) {
-    step <- replace(numeric(k), i, 1e-4 * max(abs(theta[i]), 0.01))
-    (engine_theta_gradient(eng, theta + step) - engine_theta_gradient(eng, theta - step)) /
-      (2 * step[i])
-  }, numeric(k))
-  H <- matrix(H, k, k)
-  tryCatch(spd_inverse((H + t(H)) / 2), error = function(e) NULL, warning = function(w) NULL)
+  H <- hessian_by_gradients(
+    function(at) engine_theta_gradient(eng, at), theta, 1e-4 * pmax(abs(theta), 0.01)
+  )
+  tryCatch(spd_inverse(H), error = function(e) NULL, warning = function(w) NULL)
 }

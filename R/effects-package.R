@@ -1,5 +1,15 @@
 # effects: what Effect() and its sisters need to know of a fit.
 
+# `KR`: the covariance of Kenward and Roger, for linear models as for those of lme4.
+Effect.pp_fit <- function(focal.predictors, mod, ..., KR = FALSE) {
+  sources <- effSources.pp_fit(mod)
+  if (check_flag(KR, "KR") && inherits(mod, "pp_lmm")) {
+    sources$vcov <- as.matrix(inference(restricted_fit(mod), "kenward-roger")$vcov)
+  }
+  default <- utils::getS3method("Effect", "default", envir = asNamespace("effects"))
+  default(focal.predictors, mod, ..., sources = sources)
+}
+
 # Effect() refits a model without random effects to have its terms, and puts coefficients and their
 # covariance in: the data go into the call, so that nothing is looked for elsewhere.
 effSources.pp_fit <- function(mod) {
@@ -29,7 +39,10 @@ family_of_effects <- function(family) {
   known <- c("gaussian", "binomial", "poisson", "Gamma", "inverse.gaussian", "quasibinomial",
              "quasipoisson")
   if (family$family %in% known) {
-    return(get(family$family, asNamespace("stats"))(link = family$link))
+    like <- get(family$family, asNamespace("stats"))(link = family$link)
+    # That of the binomial family would warn of proportions, whose weights glm() is not given.
+    if (family$family == "binomial") like$initialize <- stats::quasibinomial()$initialize
+    return(like)
   }
   proportion <- traits_of(family)$response == "proportion"
   fake <- if (proportion) stats::binomial() else stats::poisson()

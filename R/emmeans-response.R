@@ -44,14 +44,11 @@ grid_columns <- function(fit, component, grid, all = FALSE) {
 }
 
 grid_is_estimable <- function(fit, grid) {
-  if (!length(fit$aliased)) {
+  null <- null_basis_of(fit)
+  if (is.null(null)) {
     return(rep(TRUE, nrow(grid)))
   }
-  terms <- stats::delete.response(fit$terms)
-  whole <- stats::model.matrix(terms, fit$frame, contrasts.arg = fit$contrasts)
-  N <- null_basis(whole, match(fit$aliased, colnames(whole)))
-  X <- grid_columns(fit, "cond", grid, all = TRUE)
-  rowSums((X %*% N)^2) <= 1e-8 * rowSums(X^2)
+  is_estimable(grid_columns(fit, "cond", grid, all = TRUE), null)
 }
 
 # Releases of emmeans hand on the offset under different names.

@@ -143,15 +143,6 @@ root_with_terms <- function(fit, X) {
   structure(root, assign = attr(X, "assign"))
 }
 
-# Orthonormal columns N with X N = 0, for columns `lost` that depend on the others.
-null_basis <- function(X, lost) {
-  kept <- X[, -lost, drop = FALSE]
-  N <- matrix(0, ncol(X), length(lost))
-  N[-lost, ] <- -qr.coef(qr(kept, LAPACK = FALSE), X[, lost, drop = FALSE])
-  N[lost, ] <- diag(length(lost))
-  qr.Q(qr(N))
-}
-
 component_family <- function(fit, component) {
   switch(component, zi = list(family = "zi", link = "logit"),
     disp = list(family = "disp", link = "log"), stats::family(fit)

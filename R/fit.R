@@ -15,7 +15,7 @@ new_fit.pp_objective <- function(objective, optimum, control = pp_control(), cal
   optimum <- name_effects(optimum, random)
   coefficients <- colnames(design$X)
   fit <- list(
-    call = call, formula = design$formula, REML = objective$REML,
+    formula = design$formula, call = call, REML = objective$REML,
     frame = design$frame, terms = design$terms, xlevels = design$xlevels,
     contrasts = design$contrasts, X = design$X, column_names = design$column_names,
     aliased = design$aliased, y = design$y, weights = design$weights, offset = design$offset,

@@ -32,6 +32,12 @@ get_predictions.pp_kernel_fit <- function(model, ...) {
   ))
 }
 
+# The default method asks insight whether it has a model before it: ellipsis_info() gives one.
+test_predictions.pp_fit <- function(object, ...) {
+  method <- utils::getS3method("test_predictions", "default", envir = asNamespace("ggeffects"))
+  method(insight::ellipsis_info(object), ...)
+}
+
 # Simulated responses ------------------------------------------------------------------------------
 
 # Means, over the rows of the fit with the same values of the focal terms, of the mean, the standard

@@ -11,7 +11,7 @@ new_fit.pp_glmm_objective <- function(objective, optimum, control = pp_control()
   inner <- objective$REML || model$method == "joint"
   covariance <- fitted_covariance(optimum, design, dispersion, inner)
   fit <- list(
-    call = call, formula = design$formula, family = design$family, method = model$method,
+    formula = design$formula, call = call, family = design$family, method = model$method,
     nAGQ = model$nAGQ, REML = objective$REML,
     frame = design$frame, terms = design$terms, xlevels = design$xlevels,
     contrasts = design$contrasts, X = design$X, column_names = design$column_names,

@@ -12,8 +12,11 @@
 #'
 #' For a fit by [glmm()] `W` holds the working weights of the last step, `w mu'^2 / Var(y)`, as for
 #' a generalised linear model: `H` is the derivative of the fitted linear predictors by the working
-#' responses, the variance parameters held. (lme4 1.1 takes the prior weights there, with a warning
-#' that the result may not make sense.) A prior of the fixed effects adds its precisions to `D`.
+#' responses, the variance parameters held. In families where these are not the information of a row
+#' (such as [t_family()], [beta_family()], truncated ones and all with zero inflation) it is the
+#' curvature of its log-likelihood. (lme4 1.1 takes the prior weights as the outer `W`, with a
+#' warning that the result may not make sense: its leverages can be greater than one.) A prior of
+#' the fixed effects adds its precisions to `D`.
 #'
 #' For a fit by [kernel_lmm()] the fitted values are those of the latent variable, see [latent()].
 #'
@@ -102,7 +105,7 @@ as_linear <- function(fit) {
     return(fit)
   }
   eta <- fitted_values(fit)
-  w <- pmax(working_weights(fit, eta) / residual_scale(fit)^2, 1e-300)
+  w <- row_information(fit, eta)
   fit$y <- eta + row_scores(fit, eta) / w
   fit$weights <- w
   fit$sigma <- 1
@@ -114,18 +117,39 @@ as_linear <- function(fit) {
 quasi_scores <- c("binomial", "poisson", "gaussian", "Gamma", "inverse.gaussian", "nbinom2",
                   "tweedie")
 
+has_quasi_score <- function(fit) {
+  fit$family$family %in% quasi_scores && is.null(fit$zi) || !is.null(fit$family$quasi)
+}
+
+# What a row tells of its linear predictor: the expected curvature of its log-likelihood, in other
+# families that at the estimates. Where that is negative, as of a response far out in the tail of t,
+# the row has next to no weight.
+row_information <- function(fit, eta) {
+  if (has_quasi_score(fit)) {
+    return(pmax(working_weights(fit, eta) / residual_scale(fit)^2, 1e-300))
+  }
+  # Steps of a size at which the error of rounding is as small as that of the formula.
+  curvature <- -by_differences(fit, eta, 1e-2, c(-1, 16, -30, 16, -1) / 12, 2L)
+  pmax(curvature, 1e-8 * max(curvature))
+}
+
 # Derivative of each row's log-likelihood by its linear predictor.
 row_scores <- function(fit, eta) {
-  if (fit$family$family %in% quasi_scores && is.null(fit$zi) || !is.null(fit$family$quasi)) {
+  if (has_quasi_score(fit)) {
     return(working_weights(fit, eta) / residual_scale(fit)^2 * working_residuals(fit, eta))
   }
+  by_differences(fit, eta, 1e-4, c(1, -8, 0, 8, -1) / 12, 1L)
+}
+
+# A derivative of each row's log-likelihood from its values at five points.
+by_differences <- function(fit, eta, step, factors, order) {
   family <- distribution_of(fit)
-  value <- function(at) response_log_density(family, fit$y, fitted_parameters(fit, at))
-  step <- 1e-4 * pmax(1, abs(eta))
-  # Five points: the error is of the order of step^4.
-  score <- (8 * (value(eta + step) - value(eta - step)) -
-    (value(eta + 2 * step) - value(eta - 2 * step))) / (12 * step)
-  if (is.null(fit$weights)) score else score * fit$weights
+  step <- step * pmax(1, abs(eta))
+  values <- vapply(-2:2, function(k) {
+    response_log_density(family, fit$y, fitted_parameters(fit, eta + k * step))
+  }, eta)
+  derivative <- drop(matrix(values, length(eta)) %*% factors) / step^order
+  if (is.null(fit$weights)) derivative else derivative * fit$weights
 }
 
 response_log_density <- function(family, y, p) {

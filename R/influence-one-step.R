@@ -172,26 +172,34 @@ step_by_columns <- function(parts, rows, job, G) {
   )
 }
 
-# Eigenvalues of a matrix whose largest is at most one: those of the shares that remain.
+# Of a matrix whose eigenvalues are shares that remain, none of them above one.
 inverse_or_null <- function(A) {
-  e <- eigen(A, symmetric = TRUE)
-  if (min(e$values) < 1e-9) {
+  R <- tryCatch(chol(A), error = function(e) NULL)
+  if (is.null(R) || rcond(R, triangular = TRUE)^2 < 1e-10) {
     return(NULL)
   }
-  e$vectors %*% (t(e$vectors) / e$values)
+  chol2inv(R)
 }
 
 # From steps to estimates without the rows: what delete_by_refits() gives.
 delete_by_steps <- function(fit, sets, tick) {
-  parts <- deletion_parts(fit)
-  if (all(lengths(sets) == 1L)) parts$leverage <- leverages(fit)
-  steps <- one_steps(parts, sets, tick)
+  steps <- steps_without(fit, sets, tick)
   lapply(seq_along(sets), function(k) {
     if (is.null(steps[[k]])) {
-      return(refit_at_theta(fit, parts$linear, sets[[k]]))
+      return(refit_at_theta(fit, as_linear(fit), sets[[k]]))
     }
     estimates_of_step(fit, steps[[k]], length(sets[[k]]))
   })
+}
+
+# A list of steps, each with the change `beta` and the `covariance` after it, or NULL.
+steps_without <- function(fit, sets, tick = no_tick) {
+  if (has_cluster_likelihood(fit)) {
+    return(likelihood_steps(fit, sets, tick))
+  }
+  parts <- deletion_parts(fit)
+  if (all(lengths(sets) == 1L)) parts$leverage <- leverages(fit)
+  one_steps(parts, sets, tick)
 }
 
 estimates_of_step <- function(fit, step, m) {
@@ -207,7 +215,8 @@ estimates_of_step <- function(fit, step, m) {
     return(list(failure = "the rows left do not determine the residual variance"))
   }
   names <- names(fit$coefficients)
-  sigma <- if (linear) sqrt(sigma2) else fit$sigma
+  sigma <- if (linear) sqrt(sigma2) else if (is.null(step$theta)) fit$sigma else step$sigma
+  if (!is.null(step$theta)) fit <- at_theta(fit, step$theta)
   list(
     beta = fit$coefficients + step$beta,
     vcov = structure(sigma2 * step$covariance, dimnames = list(names, names)),

@@ -8,21 +8,29 @@
 #' starting at the estimates of the full fit: exact, and for small data some thousand deletions a
 #' second.
 #'
-#' With `method = "one-step"` the covariance parameters `theta` are held, and the fixed effects move
-#' by one step. Let `A = [X, Z Lambda]`, `W` the weights, `C = A' W A + D` the coefficient matrix of
-#' the mixed model equations (`D` the identity for the random effects, zero for the fixed ones) and
-#' `e` the residuals given the random effects. Without the rows `S` the solution of the equations
-#' moves by
+#' With `method = "one-step"` the estimates move by one step.
+#'
+#' **Linear models.** The covariance parameters `theta` are held. Let `A = [X, Z Lambda]`, `W` the
+#' weights, `C = A' W A + D` the coefficient matrix of the mixed model equations (`D` the identity
+#' for the random effects, zero for the fixed ones) and `e` the residuals given the random effects.
+#' Without the rows `S` the solution of the equations moves by
 #'
 #' `-C^-1 A_S' (W_S^-1 - A_S C^-1 A_S')^-1 e_S`,
 #'
-#' for one row with leverage `h` by `-C^-1 a w e / (1 - h)`. For a fit by [lmm()] this is exact at
-#' the `theta` of the fit (Christensen, Pearson and Johnson 1992; Demidenko and Stukel 2005), and so
-#' is the residual variance, profiled again: the penalised residual sum of squares falls by
-#' `e_S' (W_S^-1 - A_S C^-1 A_S')^-1 e_S`. For a fit by [glmm()] `W` holds the working weights and
-#' `e` the working residuals at the estimates: the first step of Newton's method with expected
-#' information on the penalised likelihood (as Pregibon 1981 for models without random effects);
-#' dispersion, zero inflation and the determinant of the Laplace approximation are held too.
+#' for one row with leverage `h` by `-C^-1 a w e / (1 - h)`. This is exact at the `theta` of the fit
+#' (Christensen, Pearson and Johnson 1992; Demidenko and Stukel 2005), and so is the residual
+#' variance, profiled again: the penalised residual sum of squares falls by
+#' `e_S' (W_S^-1 - A_S C^-1 A_S')^-1 e_S`.
+#'
+#' **Generalised models** whose rows fall into clusters that share no random effect: a step of
+#' Newton's method on the log-likelihood without the rows, from its exact gradient, of all
+#' parameters: fixed effects, `theta`, dispersion and zero inflation. Deletions that take more than
+#' half of the information of a direction with them are refitted. With crossed factors, on the
+#' boundary of `theta`, with `REML = TRUE`, `nAGQ = 0` or penalised quasi-likelihood the step is
+#' that of the linear model above with the working weights as `W` and the working residuals as `e`
+#' (as Pregibon 1981 without random effects): it holds `theta`, dispersion and zero inflation, which
+#' makes it too small where groups have few rows and effects are large, by half and more for binary
+#' responses.
 #'
 #' A group whose deletion takes all rows of a factor level with it leaves a column of zeros: the
 #' coefficient is `NA` in that row of the result.

@@ -5,6 +5,9 @@
 # looked up in the data of the call, and are believed only if they give the stored frame again.
 get_data.pp_fit <- function(x, effects = "all", component = "all", source = "environment",
                             additional_variables = NULL, verbose = TRUE, ...) {
+  if (feeds_bootstrap(parent.frame())) {
+    return(redrawn_data(x))
+  }
   effects <- choose_option(effects, c("all", "fixed", "random"), "effects")
   names <- data_variables(x, effects, component)
   more <- if (is.character(additional_variables)) additional_variables
@@ -24,6 +27,14 @@ get_data.pp_fit <- function(x, effects = "all", component = "all", source = "env
   if (isTRUE(verbose)) warn_lost_variables(setdiff(lost, names(data)))
   if (effects != "random") data <- with_call_variables(data, x)
   data
+}
+
+# Whether `frame` is that of a bootstrap of the performance package, of icc(), r2_nakagawa() or
+# performance_rmse(): parametric for fits of lme4, of single rows for those of classes it does not
+# know, or where `ci_method = "boot"` asks for that.
+feeds_bootstrap <- function(frame) {
+  environmentName(topenv(frame)) == "performance" && !"ci" %in% names(frame) &&
+    all(c("model", "iterations") %in% names(frame)) && !identical(frame$ci_method, "boot")
 }
 
 # Made of matrices.

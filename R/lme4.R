@@ -23,3 +23,10 @@ rePCA.pp_fit <- function(x) {
     )
   }), class = "prcomplist")
 }
+
+# generics' refit(), which this package exports, masks lme4's when it is attached later.
+#' @export
+refit.merMod <- function(object, ...) {
+  # lme4's generic, called from here, would find this method again.
+  utils::getS3method("refit", "merMod", envir = asNamespace("lme4"))(object, ...)
+}

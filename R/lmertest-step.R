@@ -37,7 +37,11 @@ check_kept <- function(keep, fit) {
 
 eliminate_random <- function(fit, alpha) {
   if (!has_random(fit)) {
-    return(list(fit = fit, table = step_table(data.frame(), 0L, "random")))
+    none <- data.frame(
+      npar = fit$df, logLik = as.numeric(stats::logLik(fit)), AIC = stats::AIC(fit), LRT = NA_real_,
+      Df = NA_real_, "Pr(>Chisq)" = NA_real_, check.names = FALSE, row.names = "<none>"
+    )
+    return(list(fit = fit, table = step_table(none, NA, "random")))
   }
   tests <- ranova.pp_fit(fit)
   rows <- as.data.frame(tests)[1L, ]

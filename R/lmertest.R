@@ -6,12 +6,12 @@ contest.pp_fit <- function(model, L, rhs = 0, joint = TRUE, collect = TRUE, conf
   reject_dots(...)
   parts <- if (is.list(L)) L else list(L)
   inference <- lmertest_inference(model, ddf)
-  columns <- if (check_estimability && !joint) estimable_columns(model)
+  null <- if (check_estimability && !joint) null_basis_of(model)
   tables <- lapply(parts, function(l) {
     if (joint) {
       return(joint_contest(inference, as_contrasts(l, length(model$coefficients)), rhs, model))
     }
-    if (!is.null(columns)) l <- estimable_rows(l, columns)
+    l <- estimable_rows(l, null, names(model$coefficients))
     l <- as_contrasts(l, length(model$coefficients))
     table <- single_contests(inference, l, rhs, confint, level)
     if (!is.null(rownames(l))) row.names(table) <- rownames(l)
@@ -81,11 +81,12 @@ joint_contest <- function(inference, L, rhs, fit) {
 ls_means.pp_fit <- function(model, which = NULL, level = 0.95, ddf = NULL, pairwise = FALSE, ...) {
   reject_dots(...)
   inference <- lmertest_inference(model, ddf)
-  columns <- estimable_columns(model)
+  null <- null_basis_of(model)
   hypotheses <- least_squares_contrasts(model, which)
   if (pairwise) hypotheses <- lapply(hypotheses, pairs_of_rows)
   tables <- lapply(hypotheses, function(L) {
-    table <- single_contests(inference, estimable_rows(L, columns), 0, TRUE, level)
+    L <- estimable_rows(L, null, names(model$coefficients))
+    table <- single_contests(inference, L, 0, TRUE, level)
     row.names(table) <- rownames(L)
     table
   })
@@ -118,14 +119,14 @@ least_squares_contrasts <- function(fit, which) {
   check_has_formula(fit)
   terms <- stats::delete.response(fit$terms)
   names <- variable_names(terms)
-  frame <- factorise(fit$frame, names)
-  is_factor <- vapply(names, function(name) is.factor(frame[[name]]), NA)
+  frame <- factors_of_frame(fit$frame[names])
+  is_factor <- vapply(frame, is.factor, NA)
   inside <- attr(terms, "factors") > 0
   labels <- attr(terms, "term.labels")
   of_factors <- labels[vapply(labels, function(l) all(is_factor[inside[names, l]]), NA)]
   which <- choose_factor_terms(which, of_factors)
-  grid <- reference_grid(frame[names], is_factor)
-  X <- model_matrix(terms, grid, fit$contrasts)
+  grid <- reference_grid(frame, is_factor)
+  X <- model_matrix(terms, structure(grid, terms = terms), fit$contrasts)
   lapply(stats::setNames(nm = which), function(label) {
     columns <- names[inside[names, label]]
     cell <- interaction(lapply(grid[columns], as.integer), drop = TRUE, lex.order = FALSE)
@@ -136,6 +137,13 @@ least_squares_contrasts <- function(fit, which) {
     }, grid[columns], columns, SIMPLIFY = TRUE), 1L, paste, collapse = ":")
     L
   })
+}
+
+# Also of TRUE and FALSE, as the model matrix has it.
+factors_of_frame <- function(frame) {
+  logical <- vapply(frame, is.logical, NA)
+  frame[logical] <- lapply(frame[logical], factor)
+  factorise(frame, names(frame))
 }
 
 check_has_formula <- function(fit) {
@@ -173,33 +181,15 @@ reference_grid <- function(frame, is_factor) {
   grid
 }
 
-# Combinations of all columns that the data determine: list(kept, null), null a basis of what they
-# do not.
-estimable_columns <- function(fit) {
-  if (!length(fit$aliased)) {
-    return(list(kept = names(fit$coefficients), null = NULL))
-  }
-  terms <- stats::delete.response(fit$terms)
-  X <- model_matrix(terms, factorise(fit$frame, variable_names(terms)), fit$contrasts)
-  kept <- names(fit$coefficients)
-  lost <- setdiff(colnames(X), kept)
-  combination <- qr.coef(qr(X[, kept, drop = FALSE]), X[, lost, drop = FALSE])
-  null <- matrix(0, ncol(X), length(lost), dimnames = list(colnames(X), lost))
-  null[kept, ] <- combination
-  null[cbind(match(lost, colnames(X)), seq_along(lost))] <- -1
-  list(kept = kept, null = null)
-}
-
-# The rows of the columns kept; NA where the data do not determine them.
-estimable_rows <- function(L, columns) {
-  if (is.null(columns$null)) {
+# Contrasts of all columns as those of the columns kept; NA where the data do not determine them.
+estimable_rows <- function(L, null, kept) {
+  if (is.null(null)) {
     return(L)
   }
-  L <- as_contrasts(L, nrow(columns$null))
-  colnames(L) <- rownames(columns$null)
-  lost <- rowSums(abs(L %*% columns$null)) > 1e-8
-  L[lost, ] <- NA_real_
-  L[, columns$kept, drop = FALSE]
+  L <- as_contrasts(L, nrow(null))
+  colnames(L) <- rownames(null)
+  L[!is_estimable(L, null), ] <- NA_real_
+  L[, kept, drop = FALSE]
 }
 
 pairs_of_rows <- function(L) {

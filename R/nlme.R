@@ -105,6 +105,12 @@ getVarCov.pp_fit <- function(obj, individuals, type = c("random.effects", "condi
   reject_dots(...)
   type <- choose_option(type, c("random.effects", "conditional", "marginal"), "type")
   if (type == "random.effects") {
+    if (inherits(obj, "pp_kernel_fit")) {
+      pp_abort("argument", c(
+        x = "A kernel model has no random terms: its covariance is that of the kernel.",
+        ">" = "Use {.fn VarCorr}."
+      ))
+    }
     plain <- lapply(VarCorr.pp_fit(obj), function(v) {
       matrix(v, nrow(v), dimnames = dimnames(v))
     })
@@ -157,18 +163,19 @@ row_covariance <- function(fit, rows, marginal) {
 intervals.pp_fit <- function(object, level = 0.95, which = c("all", "fixed", "var-cov"), ...) {
   which <- choose_option(which, c("all", "fixed", "var-cov"), "which")
   fixed <- names(object$coefficients)
-  parm <- if (which == "fixed") fixed
-  table <- stats::confint(object, parm = parm, level = level, ...)
-  is_fixed <- row.names(table) %in% fixed
-  natural <- natural_parameters(object)
-  part <- function(rows, estimates) {
-    cbind(lower = table[rows, 1L], est. = estimates, upper = table[rows, 2L])
+  if (inherits(object, "pp_kernel_fit")) {
+    table <- stats::confint(object, level = level, full = which != "fixed", ...)
+    estimates <- c(object$coefficients, unlist(stored_parameters(object)[-1L]))
+  } else {
+    table <- stats::confint(object, if (which == "fixed") fixed, level = level, ...)
+    estimates <- natural_parameters(object)
   }
+  estimates <- estimates[match(row.names(table), names(estimates))]
+  table <- cbind(lower = table[, 1L], est. = estimates, upper = table[, 2L])
+  is_fixed <- row.names(table) %in% fixed
   parts <- list(
-    fixed = if (which != "var-cov") part(fixed, object$coefficients),
-    random = if (which != "fixed") {
-      part(!is_fixed, natural[match(row.names(table)[!is_fixed], names(natural))])
-    }
+    fixed = if (which != "var-cov") table[is_fixed, , drop = FALSE],
+    random = if (which != "fixed") table[!is_fixed, , drop = FALSE]
   )
   structure(Filter(Negate(is.null), parts), level = level, class = "pp_intervals")
 }

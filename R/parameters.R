@@ -207,12 +207,24 @@ bootstrap_model.pp_fit <- function(model, iterations = 1000, type = "parametric"
 # Methods of the package for lme4's fits that ask nothing but accessors.
 by_parameters_method <- function(generic, fit, ...) {
   method <- utils::getS3method(generic, "merMod", envir = asNamespace("parameters"))
-  out <- method(fit, ...)
+  out <- method(insight::ellipsis_info(fit), ...)
   attr(out, "object_name") <- NULL
   out
 }
 
-equivalence_test.pp_fit <- function(x, ...) by_parameters_method("equivalence_test", x, ...)
+# With the degrees of freedom of summary(): the package's own are the rows less the parameters.
+equivalence_test.pp_fit <- function(x, ...) {
+  given <- intersect(names(list(...)), c("vcov", "method", "effects"))
+  if (!inherits(x, "pp_lmm") || length(given)) {
+    return(by_parameters_method("equivalence_test", x, ...))
+  }
+  out <- by_parameters_method("equivalence_test", x, method = default_ci_method(x), ...)
+  tests <- estimate_tests(x)
+  range <- attr(out, "rope")
+  out$p <- stats::pt((range[1L] + tests$Coefficient) / tests$SE, tests$df) +
+    stats::pt((range[2L] + tests$Coefficient) / tests$SE, tests$df, lower.tail = FALSE)
+  out
+}
 
 p_direction.pp_fit <- function(x, ...) by_parameters_method("p_direction", x, ...)
 

@@ -3,11 +3,9 @@
 
 r2.pp_fit <- function(model, ci = NULL, iterations = 100, ci_method = NULL, ...) {
   if (has_random(model)) {
-    shares <- performance::r2_nakagawa(model, ci = if (identical(ci_method, "analytical")) ci,
-      ci_method = ci_method, ...
-    )
-    analytical <- is.null(ci) || is.na(ci) || identical(ci_method, "analytical")
-    return(if (analytical) shares else with_bootstrap_limits(shares, model, ci, iterations))
+    return(performance::r2_nakagawa(model,
+      ci = ci, iterations = iterations, ci_method = ci_method, ...
+    ))
   }
   if (!inherits(model, "pp_lmm")) {
     share <- c(R2 = r_squared(model)[["marginal"]])
@@ -21,21 +19,6 @@ r2.pp_fit <- function(model, ci = NULL, iterations = 100, ci_method = NULL, ...)
   structure(list(R2 = c(R2 = share), R2_adjusted = c("adjusted R2" = adjusted)),
     class = c("r2_generic", "list")
   )
-}
-
-# Limits by a parametric bootstrap, as the package has them for lme4; for other fits it would draw
-# single rows.
-with_bootstrap_limits <- function(shares, fit, ci, iterations) {
-  replicates <- bootstrap(fit, iterations, statistic = function(again) {
-    unlist(lapply(performance::r2_nakagawa(again, verbose = FALSE)[names(shares)], unname))
-  })
-  tails <- c(CI_low = (1 - ci) / 2, CI_high = (1 + ci) / 2)
-  table <- as.data.frame(replicates)
-  for (k in seq_along(shares)) {
-    limits <- stats::quantile(table[[k]], tails, na.rm = TRUE, names = FALSE)
-    shares[[k]] <- c(shares[[k]], stats::setNames(limits, names(tails)))
-  }
-  structure(shares, ci = ci)
 }
 
 # A method of the package for a mixed model of lme4 that asks nothing but accessors, with the name

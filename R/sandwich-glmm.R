@@ -103,16 +103,7 @@ rows_alone <- function(fit, rows, count) {
 criterion_bread <- function(fit) {
   parameters <- unname(engine_parameters(fit))
   k <- length(parameters)
-  eng <- glmm_create(glmm_rows(fit), glmm_model(fit))
-  scale <- parameter_scale(fit)
-  H <- vapply(seq_len(k), function(i) {
-    step <- 1e-4 * scale[i]
-    forward <- backward <- parameters
-    forward[i] <- forward[i] + step
-    backward[i] <- backward[i] - step
-    (glmm_gradient(eng, forward) - glmm_gradient(eng, backward)) / (2 * step)
-  }, numeric(k))
-  H <- matrix((H + t(H)) / 4, k, k)
+  H <- half_hessian(glmm_create(glmm_rows(fit), glmm_model(fit)), parameters, parameter_scale(fit))
   infinite <- length(fit$theta) +
     match(fit$convergence$separation$columns, names(fit$coefficients))
   finite <- setdiff(seq_len(k), infinite)

@@ -4,6 +4,10 @@
 # clusters. estfun() therefore gives each row its share only where the caller is going to add them
 # up by a cluster that it was given; otherwise the score of a cluster stands in its first row and
 # zeros in the others, so that every cross-product is that of clusters.
+#
+# sandwich's meatCL() is no generic and hands estfun() neither the cluster nor the type: what it was
+# given can only be read where it is called from. A caller that is not known gets the scores of
+# clusters, which is right for any cluster that holds the fit's own.
 
 estfun.pp_lmm <- function(x, cluster = NULL, ...) {
   asked <- sandwich_request(x, sys.function(sys.parent()), parent.frame())

@@ -28,6 +28,14 @@ update.pp_fit <- function(object, formula., ..., evaluate = TRUE) {
   if (length(extras) && (is.null(names(extras)) || !all(nzchar(names(extras))))) {
     pp_abort("argument", c(x = "Arguments to change must be named, as in {.code REML = FALSE}."))
   }
+  drawn <- redraw_of(extras$data, parent.frame())
+  if (!is.null(drawn)) {
+    return(refit(quiet_fit(object), drawn$response))
+  }
+  # The name of a formula may mean nothing any more, or a function, where the call is made again.
+  if (is.symbol(call$formula) && !inherits(object, "pp_matrix_lmm")) {
+    call$formula <- object$formula
+  }
   for (name in names(extras)) call[name] <- list(extras[[name]])
   call <- as.call(Filter(Negate(is.null), as.list(call)))
   if (!evaluate) {
@@ -66,6 +74,9 @@ finds_inputs <- function(call, env) {
 refit_ml <- function(fit) {
   if (!fit$REML) {
     return(fit)
+  }
+  if (inherits(fit, "pp_kernel_fit")) {
+    return(stats::update(fit, REML = FALSE))
   }
   call <- fit$call
   call$REML <- FALSE

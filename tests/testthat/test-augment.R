@@ -20,7 +20,11 @@ test_that("augment() has broom.mixed's columns and numbers for lme4", {
   theirs <- suppressWarnings(broom.mixed::augment(reference))
   ours <- augment(fit)
   expect_identical(setdiff(names(theirs), names(ours)), character())
-  # Leverages and distances of lme4 leave the working weights out where ours have them.
+  # lme4's leverages have the prior weights where the working ones belong: here they are trials
+  # times ours, 164 in all for 56 rows. test-hatvalues.R has both by dense algebra.
+  h <- unname(hatvalues(fit)) / weights(fit, "working")
+  expect_equal(unname(theirs$.hat), h * cbpp$size, tolerance = 2e-3)
+  expect_gt(sum(theirs$.hat), nrow(cbpp))
   for (name in setdiff(names(theirs)[-(1:3)], c(".hat", ".cooksd"))) {
     expect_equal(ours[[name]], theirs[[name]], tolerance = 2e-3, ignore_attr = TRUE)
   }

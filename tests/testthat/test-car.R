@@ -158,6 +158,7 @@ test_that("a kernel model has no terms to test", {
   K <- exp(-as.matrix(dist(1:20)) / 5)
   fit <- kernel_lmm(sin(1:20), cbind(x = 1:20), K)
   expect_error(car::Anova(fit), class = "partialpool_error_argument")
+  expect_equal(car::Confint(fit)[, -1L], confint(fit)[1L, ])
   test <- car::linearHypothesis(fit, "x")
   expect_equal(test$Chisq[2L], unname(coef(fit)["x"]^2 / vcov(fit)["x", "x"]))
 })

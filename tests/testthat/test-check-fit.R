@@ -123,7 +123,7 @@ test_that("a group that moves an estimate by more than its standard error is nam
   # The number is that of the one-step deletion.
   one <- influence(fit, "Subject", method = "one-step")
   size <- max(abs(t(dfbeta(one)) / sqrt(diag(vcov(fit)))))
-  expect_match(found$finding, sprintf("by %.2g standard", size))
+  expect_match(found$finding, sprintf("by %.2f standard", size))
 })
 
 test_that("counts: zeros and dispersion on both sides", {

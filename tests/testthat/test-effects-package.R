@@ -42,6 +42,25 @@ test_that("Effect(), allEffects(), predictorEffects() of linear models", {
   expect_same_effects(fits[[1L]], fits[[2L]], effects::allEffects)
 })
 
+test_that("KR = TRUE is with the covariance of pbkrtest", {
+  skip_if_not_installed("effects", "4.2")
+  skip_if_not_installed("pbkrtest")
+  d <- subset(lme4::cake, as.integer(rownames(lme4::cake)) %% 7 > 0)
+  d$degrees <- (as.numeric(as.character(d$temperature)) - 200) / 10
+  formula <- angle ~ recipe + degrees + (degrees | replicate)
+  control <- lme4::lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10))
+  m <- lme4::lmer(formula, d, control = control)
+  fit <- suppressMessages(lmm(formula, d, REML = FALSE))
+  X <- cbind(1, c(0, 1, 0), c(0, 0, 1), mean(d$degrees))
+  for (one in list(fit, update(fit, REML = TRUE))) {
+    V <- as.matrix(pbkrtest::vcovAdj(one))
+    effect <- effects::Effect("recipe", one, KR = TRUE)
+    expect_equal(unname(effect$se), sqrt(rowSums((X %*% V) * X)), tolerance = 1e-8)
+  }
+  # Releases of effects differ in whether they adjust that of lme4.
+  expect_equal(V, as.matrix(pbkrtest::vcovAdj(m)), tolerance = 1e-5, ignore_attr = TRUE)
+})
+
 test_that("missing cells, data that are gone", {
   skip_if_not_installed("effects", "4.2")
   make <- function() {
@@ -71,6 +90,11 @@ test_that("generalised models", {
   theirs <- lme4::glmer(formula, cbpp, binomial, control = control)
   # lme4's covariance is a Hessian by finite differences: four digits.
   expect_same_effects(glmm(formula, cbpp, binomial), theirs, effects::allEffects, 1e-4)
+  share <- glmm(incidence / size ~ period + (1 | herd), cbpp, binomial, weights = size)
+  expect_no_warning(effect <- effects::Effect("period", share))
+  expect_equal(drop(effect$fit), drop(effects::Effect("period", theirs)$fit),
+    tolerance = 1e-3, ignore_attr = TRUE
+  )
   # Any family and link: the line with its standard error by the covariance of the fit.
   fit <- glmm(count ~ mined + cover + (1 | site), glmmTMB::Salamanders, nbinom2())
   effect <- effects::Effect("mined", fit)

@@ -172,3 +172,13 @@ test_that("marginal means by emmeans and effects are lme4's", {
     expect_same_grid(ours, theirs)
   }
 })
+
+test_that("contrasts of predictions are lme4's", {
+  local_ggeffects()
+  skip_if_not_installed("ggeffects", "2.3.0")
+  skip_if_not_installed("emmeans")
+  twins <- grid_twins()
+  ours <- ggeffects::test_predictions(twins$lmm, "Days [0,5]")
+  theirs <- ggeffects::test_predictions(twins$lmer, "Days [0,5]")
+  expect_equal(ours$Contrast, theirs$Contrast, tolerance = 1e-5)
+})

@@ -229,7 +229,7 @@ test_that("a fit has the elements of its kind", {
   fit <- quietly(glmm(s ~ x + (1 | g), d, nbinom2(), ziformula = ~1, dispformula = ~x,
                       control = pp_control(check = FALSE)))
   expect_named(fit, c(
-    "call", "formula", "family", "method", "nAGQ", "REML", "frame", "terms", "xlevels", "contrasts",
+    "formula", "call", "family", "method", "nAGQ", "REML", "frame", "terms", "xlevels", "contrasts",
     "X", "column_names", "aliased", "y", "trials", "weights", "offset", "random", "dispersion",
     "zi", "shape", "coefficients", "theta", "Lambda", "b", "sigma", "vcov", "vcov_full",
     "criterion", "penalty", "df", "n", "convergence", "prior", "na.action", "dropped_weights",
@@ -279,7 +279,8 @@ test_that("data, weights and family are found through wrappers and update()", {
   fit <- wrapper(d, binomial("probit"), weights = n)
   expect_identical(fit$trials, d$n)
   expect_identical(fit$family$link, "probit")
-  by_call <- do.call(glmm, list(quote(cbind(s, n - s) ~ x + (1 | g)), data = d, family = "binomial"))
+  arguments <- list(quote(cbind(s, n - s) ~ x + (1 | g)), data = d, family = "binomial")
+  by_call <- do.call(glmm, arguments)
   logit <- glmm(s / n ~ x + (1 | g), d, binomial(), weights = n)
   expect_equal(by_call$criterion, logit$criterion)
   expect_equal(update(logit, family = binomial("probit"))$criterion, fit$criterion)

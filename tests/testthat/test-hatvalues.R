@@ -63,6 +63,25 @@ test_that("of a generalised model they are those of the working weights", {
   expect_equal(unname(hatvalues(fit)), unname(expected), tolerance = 1e-3)
 })
 
+test_that("families without a quasi-score have the curvature of their log-likelihood", {
+  set.seed(5)
+  d <- data.frame(g = gl(20, 8), x = sin(1:160))
+  d$y <- d$x + rnorm(20)[d$g] + rt(160, 1.5) / 2
+  # A variance that is infinite, and weights that are not zero.
+  fit <- quiet(glmm(y ~ x + (1 | g), d, t_family()))
+  expect_lt(fit$shape, 2)
+  r2 <- (d$y - predict(fit))^2
+  scale <- fit$shape * sigma(fit)^2
+  curvature <- (fit$shape + 1) * (scale - r2) / (scale + r2)^2
+  found <- row_information(fit, fitted_values(fit))
+  inside <- curvature > 0
+  expect_equal(found[inside], unname(curvature[inside]), tolerance = 1e-5)
+  expect_true(all(found[!inside] < 1e-6 * max(found)))
+  A <- cbind(fit$X, fit$Lambda[[1]][1] * outer(as.integer(d$g), 1:20, `==`))
+  C <- crossprod(A, found * A) + diag(rep(0:1, c(2, 20)))
+  expect_equal(unname(hatvalues(fit)), unname(rowSums((A %*% solve(C)) * A) * found))
+})
+
 test_that("without random effects they are those of lm and glm", {
   mine <- quiet(lmm(Reaction ~ Days, sleepstudy))
   theirs <- lm(Reaction ~ Days, sleepstudy)

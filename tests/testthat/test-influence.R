@@ -121,6 +121,60 @@ test_that("generalised models: refits, and one step near them", {
   }
 })
 
+test_that("one step of a generalised model is Newton's on the likelihood without the rows", {
+  set.seed(8)
+  d <- data.frame(g = gl(30, 4), x = rnorm(120))
+  eta <- 2.5 * rnorm(30)[d$g] + d$x
+  d$y <- rbinom(120, 1, plogis(eta))
+  d$count <- rnbinom(120, mu = exp(eta / 3), size = 2)
+  # From the whole gradient and Hessian without the rows.
+  expect_newton <- function(fit, groups = NULL) {
+    at <- unname(engine_parameters(fit))
+    step <- influence(fit, groups, method = "one-step")
+    for (k in c(2, 9)) {
+      rows <- deletions_of(fit, groups, NULL)$rows[[k]]
+      design <- design_without(design_of(fit), rows)
+      f <- glmm_engine_of(design, integral_of(fit), FALSE, fit$prior, FALSE)
+      H <- hessian_by_gradients(f$gradient, at, 1e-4 * parameter_scale(fit))
+      change <- -solve(H, f$gradient(at))
+      own <- length(fit$theta) + seq_along(fit$coefficients)
+      expect_equal(dfbeta(step)[k, ], change[own], tolerance = 1e-4, ignore_attr = TRUE)
+      expect_equal(dfbeta(step, "theta")[k, ], change[seq_along(fit$theta)], tolerance = 1e-4,
+                   ignore_attr = TRUE)
+      expect_equal(step[[6]][[k]], 2 * solve(H)[own, own], tolerance = 1e-4, ignore_attr = TRUE)
+    }
+  }
+  binary <- quiet(glmm(y ~ x + (1 | g), d, binomial()))
+  expect_newton(binary, "g")
+  expect_newton(binary)
+  held <- quiet(glmm(y ~ x + (1 | g), d, binomial(), prior = normal_prior(1)))
+  expect_newton(held, "g")
+  inflated <- quiet(glmm(count ~ x + (1 | g), d, nbinom2(), ziformula = ~1))
+  expect_newton(inflated, "g")
+  # Small groups of binary responses: a step that holds theta is a third to a half of the change.
+  full <- dfbeta(influence(binary, "g"))
+  share <- function(change) sum(change * full) / sum(full^2)
+  expect_equal(share(dfbeta(influence(binary, "g", method = "one-step"))), 1, tolerance = 0.1)
+  theta_held <- one_steps(deletion_parts(binary), deletions_of(binary, "g", NULL)$rows)
+  expect_lt(share(t(vapply(theta_held, `[[`, numeric(2), "beta"))), 0.7)
+})
+
+test_that("a group that takes most of what is known of a parameter is refitted", {
+  # Group 1 has most of the zeros that tell zero inflation from small means.
+  set.seed(12)
+  d <- data.frame(g = gl(12, 10), x = rep(0:1, each = 60))
+  d$y <- rpois(120, exp(1.5 * d$x - 1 + rnorm(12, sd = 0.4)[d$g])) * rbinom(120, 1, 0.7)
+  fit <- quiet(glmm(y ~ x + (1 | g), d, nbinom2(), ziformula = ~x))
+  parts <- likelihood_parts(fit)
+  share <- vapply(parts$rows, function(rows) {
+    smallest_share_left(parts$hessian, derivatives_of_rows(rows, fit, parts)$hessian)
+  }, 0)
+  far <- which(share < 0.5)
+  expect_gt(length(far), 0)
+  change <- dfbeta(quiet(influence(fit, "g", method = "one-step")))[far, ]
+  expect_equal(change, dfbeta(quiet(influence(fit, "g")))[far, ])
+})
+
 test_that("influence of generalised models is lme4's", {
   skip_if_not_installed("lme4")
   fit <- glmm(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial())

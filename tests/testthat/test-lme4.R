@@ -92,3 +92,27 @@ test_that("intervals() sorts what confint() gives", {
   expect_named(nlme::intervals(fit, which = "fixed", method = "wald"), "fixed")
   expect_output(print(parts), "Random effects")
 })
+
+test_that("intervals() and getVarCov() of a model of a kernel", {
+  K <- exp(-as.matrix(dist(1:20)) / 5)
+  fit <- kernel_lmm(sin((1:20) / 3) + cos(11 * (1:20)), cbind(x = 1:20), K)
+  table <- confint(fit, full = TRUE)
+  expect_equal(unname(nlme::intervals(fit)$random[, -2L]), unname(table[-1L, ]))
+  expect_equal(nlme::intervals(fit)$random["delta", "est."], fit$delta)
+  expect_error(nlme::getVarCov(fit), class = "partialpool_error_argument")
+})
+
+test_that("refitML() keeps the kernel of a model", {
+  skip_if_not_installed("lme4")
+  K <- exp(-as.matrix(dist(1:20)) / 5)
+  y <- sin((1:20) / 3) + cos(11 * (1:20)) / 3
+  fit <- kernel_lmm(y, cbind(x = 1:20), K)
+  expect_equal(lme4::refitML(fit)$delta, update(fit, REML = FALSE)$delta)
+})
+
+test_that("refit() of this package passes lme4's fits on", {
+  skip_if_not_installed("lme4")
+  theirs <- lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff)
+  y <- rev(Dyestuff$Yield)
+  expect_identical(lme4::fixef(refit(theirs, y)), lme4::fixef(lme4::refit(theirs, y)))
+})

@@ -68,6 +68,21 @@ test_that("means that the data do not determine are missing", {
   expect_equal(single$Estimate, c(NA, unname(coef(fit)["Age"])))
 })
 
+test_that("logical, text and functions of variables are as in a model of plain columns", {
+  skip_if_not_installed("lmerTest", "3.1.3")
+  data <- transform(ham(), young = Age < 40, sex = as.character(Gender), years = log(Age))
+  fit <- lmm(Informed.liking ~ Product * young + sex + log(Age) + (1 | Consumer), data)
+  theirs <- lmer_test(Informed.liking ~ Product * young + sex + years + (1 | Consumer),
+    transform(data, young = factor(young), sex = factor(sex))
+  )
+  expect_same(lmerTest::ls_means(fit), lmerTest::ls_means(theirs))
+  fit <- lmm(Informed.liking ~ factor(Product, 4:1) + (1 | Consumer), data)
+  means <- lmerTest::ls_means(fit)
+  expect_identical(row.names(means), paste0("factor(Product, 4:1)", 4:1))
+  expect_equal(means$Estimate[4:1], unname(coef(lmm(Informed.liking ~ 0 + Product + (1 | Consumer),
+    data))), tolerance = 1e-8)
+})
+
 test_that("least-squares means of a generalised model are on the scale of the link", {
   skip_if_not_installed("lmerTest", "3.1.3")
   fit <- glmm(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial)
@@ -99,4 +114,6 @@ test_that("step() eliminates as lmerTest does", {
   expect_true(all(c("Age", "Gender") %in% labels))
   expect_identical(kept$random$Eliminated, c(NA, 1, 0))
   expect_warning(lmerTest::step(fit, keep = "no"), class = "partialpool_warning_argument")
+  plain <- suppressMessages(lmm(Informed.liking ~ Product + Age, ham()))
+  expect_output(print(lmerTest::step(plain)), "<none>")
 })

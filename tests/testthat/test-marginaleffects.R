@@ -200,7 +200,7 @@ test_that("the user's model classes stay, and the note comes once", {
 
 test_that("its plots are drawn", {
   local_marginaleffects()
-  skip_if_not_installed("ggplot2")
+  skip_if_not_installed("ggplot2", "4.0.0")
   fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
   p <- marginaleffects::plot_predictions(fit, condition = "Days")
   expect_s3_class(p, "ggplot")

@@ -58,3 +58,15 @@ test_that("a robust covariance, generalised models, kernel models", {
   tested <- multcomp::glht(kernel, "x = 0")
   expect_equal(unname(coef(tested)), coef(kernel)[["x"]])
 })
+
+test_that("mcp() takes a variable of text, as lme4's frame has it", {
+  skip_if_not_installed("multcomp")
+  skip_if_not_installed("lme4")
+  d <- transform(lme4::cake, text = as.character(recipe))
+  fits <- list(
+    lmm(angle ~ text + temp + (1 | replicate), d),
+    lme4::lmer(angle ~ text + temp + (1 | replicate), d)
+  )
+  pairs <- multcomp::mcp(text = "Tukey")
+  expect_equal(glht_table(fits[[1L]], pairs), glht_table(fits[[2L]], pairs), tolerance = 1e-4)
+})

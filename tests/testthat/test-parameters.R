@@ -175,3 +175,13 @@ test_that("bootstrap and simulation give tables of the fixed effects", {
   simulated <- parameters::simulate_parameters(fit, iterations = 200)
   expect_equal(simulated$Coefficient, unname(fixef(fit)), tolerance = 0.1)
 })
+
+test_that("tests of equivalence have the degrees of freedom of summary()", {
+  skip_if_not_installed("parameters", "0.25")
+  fit <- lmm(Reaction ~ Days + (Days | Subject), sleepstudy)
+  found <- parameters::equivalence_test(fit, range = c(-10, 10))
+  expect_equal(found$CI_low, unname(confint(fit, c("(Intercept)", "Days"), 0.9, "wald")[, 1L]))
+  row <- coef(summary(fit))["Days", ]
+  upper <- pt((10 + row[[1L]]) / row[[2L]], row[["df"]], lower.tail = FALSE)
+  expect_equal(found$p[2L], pt((row[[1L]] - 10) / row[[2L]], row[["df"]]) + upper)
+})

@@ -174,11 +174,36 @@ test_that("a likelihood-ratio test of fixed effects is that of anova(), by maxim
   expect_equal(found$Chi2[2L], suppressMessages(anova(small, large))$Chisq[2L])
 })
 
-test_that("limits of R-squared come from a parametric bootstrap", {
+test_that("limits come from a parametric bootstrap, as for lme4's fits", {
   skip_if_not_installed("performance")
-  fit <- lmm(Reaction ~ Days + (1 | Subject), sleepstudy)
+  skip_if_not_installed("boot")
+  skip_if_not_installed("lme4")
+  pair <- lmm_pair(Reaction ~ Days + (1 | Subject))
+  shares <- function(fit) performance::icc(fit)$ICC_adjusted
   set.seed(1)
-  limits <- performance::r2(fit, ci = 0.9, iterations = 20)$R2_conditional
-  expect_named(limits, c("Conditional R2", "CI_low", "CI_high"))
-  expect_true(limits[["CI_low"]] < limits[[1L]] && limits[[1L]] < limits[["CI_high"]])
+  limits <- performance::icc(pair$ours, ci = 0.9, iterations = 60)$ICC_adjusted
+  # boot() draws rows before any response, and the first response is for the estimate itself.
+  set.seed(1)
+  sample.int(180, 180 * 60, replace = TRUE)
+  simulate(pair$ours)
+  draws <- replicate(60, shares(refit(pair$ours, simulate(pair$ours)[[1L]])))
+  expect_equal(limits[-1L], quantile(draws, c(0.05, 0.95), names = FALSE))
+  found <- performance::r2(pair$ours, ci = 0.9, iterations = 20)$R2_conditional
+  expect_named(found, c("Conditional R2", "CI_low", "CI_high"))
+  expect_true(found[["CI_low"]] < found[[1L]] && found[[1L]] < found[["CI_high"]])
+  skip_if_not_installed("performance", "0.13")
+  # Of single rows, where that is asked for.
+  rows <- function(fit) {
+    set.seed(1)
+    performance::icc(fit, ci = 0.9, iterations = 10, ci_method = "boot")$ICC_adjusted
+  }
+  ours <- lmm(Reaction ~ Days + (1 | Subject), sleepstudy)
+  theirs <- lme4::lmer(Reaction ~ Days + (1 | Subject), sleepstudy)
+  expect_equal(rows(ours), rows(theirs), tolerance = 1e-3)
+})
+
+test_that("data chosen in the call are no obstacle", {
+  skip_if_not_installed("performance")
+  fit <- lmm(Reaction ~ Days + (1 | Subject), sleepstudy[sleepstudy$Days > 1, ])
+  expect_equal(performance::model_performance(fit, verbose = FALSE)$Sigma, sigma(fit))
 })
