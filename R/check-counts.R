@@ -24,8 +24,8 @@ check_dispersion <- function(fit) {
 }
 
 # c(ratio, z): Pearson's chi-square over n less the effective number of parameters, and its distance
-# from one in standard deviations. Given the mean the square of a Pearson residual has the variance
-# 2 + kurtosis.
+# from one in standard deviations. Given the mean the square of a Pearson residual has two and the
+# excess kurtosis as its variance.
 underdispersion <- function(fit, statistic) {
   df <- fit$n - sum(leverages(fit))
   p <- fitted_parameters(fit)

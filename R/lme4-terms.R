@@ -84,9 +84,9 @@ plain_factor <- function(term) term$factor
 # S on the diagonal, the unit lower triangle T below it.
 unit_factor <- function(term) {
   s <- diag(term$factor)
-  T <- term$factor / rep(s, each = length(s))
-  diag(T) <- s
-  T
+  both <- term$factor / rep(s, each = length(s))
+  diag(both) <- s
+  both
 }
 
 lower_entries <- function(term) lower.tri(term$factor, diag = TRUE)
