@@ -142,7 +142,11 @@ choose_pictures <- function(which, fit) {
       x = "{.arg which} must hold names of pictures, or their numbers from 1 to {last}.",
       i = if (is.atomic(which) && length(which)) "It is {.val {which}}."
         else "It is {.obj_type_friendly {which}}.",
-      i = "The pictures are {.val {picture_names}}."
+      i = "The pictures are {.val {picture_names}}.",
+      ">" = if (inherits(which, "formula")) {
+        "Pictures by a formula, as lme4 has them, are drawn from {.code augment(fit)}, such as by
+         ggplot2."
+      }
     ))
   }
   wanted <- unique(picture_names[at])

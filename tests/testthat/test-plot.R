@@ -41,6 +41,13 @@ test_that("names and numbers choose the same pictures", {
   expect_identical(kinds, names)
 })
 
+test_that("lme4's formulas of pictures are told where to go", {
+  expect_error(
+    plot(linear_fit(), resid(.) ~ fitted(.)), "augment",
+    class = "partialpool_error_argument"
+  )
+})
+
 test_that("a wrong which and wrong options are errors that name them", {
   fit <- linear_fit()
   for (which in list(9, 0, "rsiduals", character(), NULL, NA, list(1), 1.5, TRUE)) {
