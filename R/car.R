@@ -95,15 +95,16 @@ supplied_covariance <- function(vcov., fit, test) {
 # The coefficients of a term, adjusted for those of the terms that contain it: contrasts that are
 # uncorrelated with them.
 type_two_contrasts <- function(number, assign, factors, V) {
-  inside <- factors[, number] > 0
-  contains <- setdiff(which(colSums(factors[inside, , drop = FALSE] == 0) == 0), number)
+  others <- setdiff(seq_len(ncol(factors)), number)
+  containing <- Filter(function(other) contains_term(factors, other, number), others)
   own <- which(assign == number)
-  others <- which(assign %in% contains)
-  L <- diag(length(assign))[own, , drop = FALSE]
-  if (length(own) && length(others)) {
-    L[, others] <- -t(solve(V[others, others, drop = FALSE], V[others, own, drop = FALSE]))
+  above <- which(assign %in% containing)
+  identity <- diag(length(assign))
+  if (!length(own) || !length(above)) {
+    return(identity[own, , drop = FALSE])
   }
-  L
+  whole <- identity[c(own, above), , drop = FALSE]
+  conjugate_complement(whole, identity[above, , drop = FALSE], V)
 }
 
 # list(statistic, num, den, p) of L beta = rhs; `given`: a covariance that is not that of the fit.
@@ -120,17 +121,16 @@ car_test <- function(inference, L, given, rhs = 0) {
 }
 
 anova_by_car <- function(tests, labels, test, type, inference, fit) {
-  column <- function(name) vapply(tests, function(one) as.numeric(one[[name]]), 0)
-  df <- column("num")
+  df <- column_of(tests, "num")
   if (test == "Chisq") {
-    chisq <- column("chisq")
+    chisq <- column_of(tests, "chisq")
     table <- data.frame(Chisq = chisq, Df = df, p = stats::pchisq(chisq, df, lower.tail = FALSE))
     table$p[df == 0] <- NA
     names(table)[3L] <- "Pr(>Chisq)"
     kind <- "Wald chisquare tests"
   } else {
-    f <- column("statistic")
-    den <- column("den")
+    f <- column_of(tests, "statistic")
+    den <- column_of(tests, "den")
     table <- data.frame(
       F = f, Df = df, Df.res = den, p = stats::pf(f, pmax(df, 1), den, lower.tail = FALSE)
     )

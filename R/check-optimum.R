@@ -88,3 +88,11 @@ theta_covariance <- function(fit) {
   )
   tryCatch(spd_inverse(H), error = function(e) NULL, warning = function(w) NULL)
 }
+
+# As other packages ask for it. The Newton decrement is what the criterion could still gain; its
+# root is the size of the gradient in units of the standard errors, which is what lme4's relative
+# gradient is compared with.
+convergence_flag <- function(fit) {
+  left <- sqrt(max(fit$convergence$decrement, 0))
+  structure(identical(fit$convergence$status, "converged"), gradient = left)
+}

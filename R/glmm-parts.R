@@ -121,3 +121,6 @@ independent_columns <- function(X, what) {
   ))
   X[, kept, drop = FALSE]
 }
+
+# Names that other packages have for the linear predictors, by ours.
+component_names <- c(cond = "conditional", zi = "zero_inflated", disp = "dispersion")

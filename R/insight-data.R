@@ -55,28 +55,6 @@ data_variables <- function(fit, effects, component) {
 
 is_stored <- function(fit, name) name %in% names(fit$frame) && !is.matrix(fit$frame[[name]])
 
-# The rows fitted of the data frame that the call names; NULL if it is gone or has changed.
-rows_of_call_data <- function(fit) {
-  env <- environment(fit$formula)
-  data <- tryCatch(evaluate_data(fit$call$data, env), error = function(e) NULL)
-  if (!is.data.frame(data)) {
-    return(NULL)
-  }
-  at <- match(row.names(fit$frame), row.names(data))
-  if (anyNA(at)) {
-    return(NULL)
-  }
-  data <- data[at, , drop = FALSE]
-  terms <- attr(fit$frame, "terms")
-  again <- tryCatch(
-    stats::model.frame(terms, data, na.action = stats::na.pass), error = function(e) NULL
-  )
-  columns <- intersect(names(again), names(fit$frame))
-  same <- !is.null(again) && all(variable_names(terms) %in% columns) &&
-    all(vapply(columns, function(name) same_values(again[[name]], fit$frame[[name]]), NA))
-  if (same) data
-}
-
 # Variables that stand inside of functions in the columns of a frame, where these can be undone.
 inverted_columns <- function(frame, names) {
   found <- list()
@@ -136,11 +114,6 @@ warn_lost_variables <- function(lost) {
       i = "The fit stores what they were turned into, and its data are gone or have changed."
     ))
   }
-}
-
-same_values <- function(a, b) {
-  plain <- function(x) if (is.numeric(x)) as.numeric(x) else as.character(x)
-  identical(dim(a), dim(b)) && isTRUE(all.equal(plain(a), plain(b)))
 }
 
 # Weights and offset that the call has: a variable as it was used, variables of an expression from

@@ -78,9 +78,6 @@ random_columns <- function(fit) {
   })
 }
 
-# insight's names of the linear predictors, by ours.
-component_names <- c(cond = "conditional", zi = "zero_inflated", disp = "dispersion")
-
 # Which of ours insight's argument `component` means: none, if it is of a kind no fit has.
 insight_components <- function(component) {
   if (length(component) != 1L) component <- component[1L]
@@ -180,9 +177,4 @@ find_algorithm.pp_fit <- function(x, ...) {
   list(algorithm = algorithm, optimizer = "Newton")
 }
 
-# The Newton decrement is what the criterion could still gain; its root is the size of the gradient
-# in units of the standard errors, which is what lme4's relative gradient is compared with.
-is_converged.pp_fit <- function(x, tolerance = 0.001, verbose = TRUE, ...) {
-  left <- sqrt(max(x$convergence$decrement, 0))
-  structure(identical(x$convergence$status, "converged"), gradient = left)
-}
+is_converged.pp_fit <- function(x, tolerance = 0.001, verbose = TRUE, ...) convergence_flag(x)

@@ -66,7 +66,7 @@ changed_model <- function(fit, change, env) {
   }
   smaller <- quiet_fit(fit)
   for (label in change) smaller <- fit_without(smaller, label)
-  if (fit$REML) fit_by_reml(smaller) else smaller
+  if (fit$REML) with_criterion(smaller, REML = TRUE) else smaller
 }
 
 # Labels of the terms that a change of the formula leaves out, if that is all it does.
@@ -80,15 +80,6 @@ labels_left_out <- function(fit, change) {
   only <- all(kept %in% labels) && length(kept) < length(labels) &&
     attr(fixed, "intercept") == attr(fit$terms, "intercept")
   if (only) setdiff(labels, kept)
-}
-
-fit_by_reml <- function(fit) {
-  call <- fit$call
-  call$REML <- TRUE
-  if (inherits(fit, "pp_glmm")) {
-    return(fit_glmm(design_of(fit), integral_of(fit), TRUE, fit$prior, NULL, fit$control, call))
-  }
-  fit_design(design_of(fit), REML = TRUE, control = fit$control, call = call)
 }
 
 check_terms <- function(numbers, count) {

@@ -76,18 +76,8 @@ choose_level_names <- function(level, known) {
 # The rows of the fit, with variables that the model does not have where its data are still there
 # and still the same. DHARMa has a generic of this name, too.
 getData.pp_fit <- function(object, ...) {
-  frame <- object$frame
-  home <- environment(object$formula)
-  data <- tryCatch(eval(object$call$data, home), error = function(e) NULL)
-  if (!is.data.frame(data) || !all(row.names(frame) %in% row.names(data))) {
-    return(frame)
-  }
-  data <- data[row.names(frame), , drop = FALSE]
-  known <- intersect(names(data), names(frame))
-  same <- vapply(known, function(v) {
-    isTRUE(all.equal(data[[v]], frame[[v]], check.attributes = FALSE))
-  }, NA)
-  if (all(same)) data else frame
+  data <- rows_of_call_data(object)
+  if (is.null(data)) object$frame else data
 }
 
 #' @rdname nlme-generics

@@ -59,8 +59,8 @@ fixed_parameters <- function(fit, parts, arguments) {
     envir = asNamespace("parameters")
   )
   tables <- lapply(parts, function(part) {
-    table <- do.call(by_default, c(list(fit, component = part_labels[[part]]), arguments))
-    if (has_several_parts(fit)) table$Component <- rep(part_labels[[part]], nrow(table))
+    table <- do.call(by_default, c(list(fit, component = component_names[[part]]), arguments))
+    if (has_several_parts(fit)) table$Component <- rep(component_names[[part]], nrow(table))
     table
   })
   stack_parameters(tables)

@@ -17,8 +17,6 @@ estimate_tests <- function(fit, method = NULL, component = "all", vcov = NULL,
   table
 }
 
-part_labels <- c(cond = "conditional", zi = "zero_inflated", disp = "dispersion")
-
 # Which of "cond", "zi", "disp" a component of the parameters package means.
 coefficient_parts <- function(fit, component = "all") {
   general <- inherits(fit, "pp_glmm")
@@ -45,7 +43,7 @@ part_tests <- function(fit, part, method) {
   }
   data.frame(
     Parameter = gsub("`", "", names(coefficients), fixed = TRUE),
-    Component = rep(part_labels[[part]], length(coefficients)),
+    Component = rep(component_names[[part]], length(coefficients)),
     Coefficient = unname(coefficients), SE = unname(se), df = df
   )
 }
@@ -92,7 +90,7 @@ robust_errors <- function(fit, part, table, vcov, vcov_args) {
   if (is.function(vcov)) vcov <- do.call(vcov, c(list(fit), vcov_args))
   if (is.character(vcov)) {
     vcov <- insight::get_varcov(fit,
-      component = part_labels[[part]], vcov = vcov, vcov_args = vcov_args
+      component = component_names[[part]], vcov = vcov, vcov_args = vcov_args
     )
   }
   vcov <- as.matrix(vcov)

@@ -77,15 +77,8 @@ check_normality.pp_fit <- function(x, effects = "fixed", ...) {
   by_mixed_method("check_normality", x, deparse1(substitute(x)), effects = effects, ...)
 }
 
-# Releases before insight::is_converged(): the root of what the criterion could still gain is the
-# gradient in units of standard errors.
-# The first argument has been `x` and is `model`.
-check_convergence.pp_fit <- function(model, tolerance = 0.001, ..., x = model) {
-  convergence <- x$convergence
-  structure(identical(convergence$status, "converged"),
-    gradient = sqrt(max(convergence$decrement, 0))
-  )
-}
+# For releases before insight::is_converged(). The first argument has been `x` and is `model`.
+check_convergence.pp_fit <- function(model, tolerance = 0.001, ..., x = model) convergence_flag(x)
 
 check_singularity.pp_fit <- function(x, tolerance = 1e-05, check = "model", ...) {
   singular <- is_singular(x)

@@ -45,9 +45,36 @@ raw_variables <- function(fit) {
   again <- tryCatch(
     stats::model.frame.default(terms, all, na.action = stats::na.pass), error = function(e) NULL
   )
-  plain <- function(x) if (is.numeric(x)) as.numeric(x) else as.character(x)
   same <- vapply(variable_names(terms), function(name) {
-    isTRUE(all.equal(plain(again[[name]]), plain(frame[[name]])))
+    same_values(again[[name]], frame[[name]])
   }, NA)
   if (all(same)) all else frame
+}
+
+# The rows fitted of the data frame that the call names, with variables that the model does not
+# have; NULL if it is gone or has changed.
+rows_of_call_data <- function(fit) {
+  env <- environment(fit$formula)
+  data <- tryCatch(evaluate_data(fit$call$data, env), error = function(e) NULL)
+  if (!is.data.frame(data)) {
+    return(NULL)
+  }
+  at <- match(row.names(fit$frame), row.names(data))
+  if (anyNA(at)) {
+    return(NULL)
+  }
+  data <- data[at, , drop = FALSE]
+  terms <- attr(fit$frame, "terms")
+  again <- tryCatch(
+    stats::model.frame(terms, data, na.action = stats::na.pass), error = function(e) NULL
+  )
+  columns <- intersect(names(again), names(fit$frame))
+  same <- !is.null(again) && all(variable_names(terms) %in% columns) &&
+    all(vapply(columns, function(name) same_values(again[[name]], fit$frame[[name]]), NA))
+  if (same) data
+}
+
+same_values <- function(a, b) {
+  plain <- function(x) if (is.numeric(x)) as.numeric(x) else as.character(x)
+  identical(dim(a), dim(b)) && isTRUE(all.equal(plain(a), plain(b)))
 }

@@ -70,7 +70,7 @@ finds_inputs <- function(call, env) {
   found(call$data) && found(call$formula)
 }
 
-# The ML fit of the same design, without a look at the call's data.
+# The ML fit of the same design.
 refit_ml <- function(fit) {
   if (!fit$REML) {
     return(fit)
@@ -78,12 +78,7 @@ refit_ml <- function(fit) {
   if (inherits(fit, "pp_kernel_fit")) {
     return(stats::update(fit, REML = FALSE))
   }
-  call <- fit$call
-  call$REML <- FALSE
-  if (inherits(fit, "pp_glmm")) {
-    return(fit_glmm(design_of(fit), integral_of(fit), FALSE, fit$prior, NULL, fit$control, call))
-  }
-  fit_design(design_of(fit), REML = FALSE, control = fit$control, call = call)
+  with_criterion(fit, REML = FALSE)
 }
 
 # The other way round, for what is defined of a fit by REML only.
@@ -91,7 +86,15 @@ restricted_fit <- function(fit) {
   if (!inherits(fit, "pp_lmm") || fit$REML || !has_random(fit)) {
     return(fit)
   }
+  with_criterion(quiet_fit(fit), REML = TRUE)
+}
+
+# The same design fitted by the likelihood or the restricted one, without a look at the call's data.
+with_criterion <- function(fit, REML) {
   call <- fit$call
-  call$REML <- TRUE
-  fit_design(design_of(fit), REML = TRUE, control = quiet_fit(fit)$control, call = call)
+  call$REML <- REML
+  if (inherits(fit, "pp_glmm")) {
+    return(fit_glmm(design_of(fit), integral_of(fit), REML, fit$prior, NULL, fit$control, call))
+  }
+  fit_design(design_of(fit), REML = REML, control = fit$control, call = call)
 }

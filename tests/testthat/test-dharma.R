@@ -23,19 +23,24 @@ with_lme4_estimates <- function(fit, reference) {
   fit
 }
 
+herd_twins <- function() {
+  reference <- lme4::glmer(cbpp_formula, cbpp, binomial())
+  fit <- with_lme4_estimates(glmm(cbpp_formula, cbpp, binomial()), reference)
+  list(ours = fit, lme4 = reference)
+}
+
 test_that("scaled residuals are those of lme4's fit", {
   withr::local_seed(1)
   skip_if_not_installed("DHARMa", "0.5.0")
   skip_if_not_installed("lme4")
-  reference <- lme4::glmer(cbpp_formula, cbpp, binomial())
-  fit <- with_lme4_estimates(glmm(cbpp_formula, cbpp, binomial()), reference)
+  herds <- herd_twins()
   linear <- lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
   ours <- with_lme4_estimates(lmm(Reaction ~ Days + (Days | Subject), sleepstudy), linear)
   for (how in c("conditional", "unconditional")) {
     residuals <- function(fit) {
       known_to_dharma(DHARMa::simulateResiduals(fit, simulateREs = how))$scaledResiduals
     }
-    expect_equal(residuals(fit), residuals(reference), tolerance = 1e-10)
+    expect_equal(residuals(herds$ours), residuals(herds$lme4), tolerance = 1e-10)
     expect_equal(residuals(ours), residuals(linear), tolerance = 1e-10)
   }
 })
@@ -44,9 +49,8 @@ test_that("tests of DHARMa give lme4's results", {
   withr::local_seed(1)
   skip_if_not_installed("DHARMa", "0.5.0")
   skip_if_not_installed("lme4")
-  reference <- lme4::glmer(cbpp_formula, cbpp, binomial())
-  fit <- with_lme4_estimates(glmm(cbpp_formula, cbpp, binomial()), reference)
-  pair <- lapply(list(fit, reference), function(fit) {
+  herds <- herd_twins()
+  pair <- lapply(unname(herds), function(fit) {
     known_to_dharma(DHARMa::simulateResiduals(fit))
   })
   both <- function(test, ...) lapply(pair, function(r) unclass(test(r, plot = FALSE, ...))$p.value)

@@ -1,17 +1,5 @@
 # The numbers of the parameters package for our fits are those for fits of lme4 to the same model.
 
-sleep_pair <- function(REML = TRUE) {
-  # Tight, as lme4 stops where the criterion is flat to 1e-8.
-  control <- lme4::lmerControl(
-    optCtrl = list(ftol_abs = 1e-14, xtol_abs = 1e-12, ftol_rel = 1e-15, xtol_rel = 1e-12)
-  )
-  formula <- Reaction ~ Days + (Days | Subject)
-  list(
-    ours = lmm(formula, sleepstudy, REML = REML),
-    lme4 = lme4::lmer(formula, sleepstudy, REML = REML, control = control)
-  )
-}
-
 herd_pair <- function() {
   formula <- cbind(incidence, size - incidence) ~ period + (1 | herd)
   list(
@@ -55,7 +43,7 @@ test_that("tables by each method are those of lme4", {
   skip_if_not_installed("lme4")
   skip_if_not_installed("lmerTest")
   skip_if_not_installed("pbkrtest")
-  pair <- sleep_pair()
+  pair <- lmm_pair()
   for (method in c("residual", "wald", "satterthwaite", "kenward", "normal", "ml1")) {
     columns <- if (method == "normal") setdiff(fixed_columns, "df_error") else fixed_columns
     same_table(function(fit) {
@@ -73,7 +61,7 @@ test_that("tables by each method are those of lme4", {
 test_that("random effects have lme4's rows, and intervals of their own", {
   skip_if_not_installed("parameters")
   skip_if_not_installed("lme4")
-  pair <- sleep_pair()
+  pair <- lmm_pair()
   whole <- function(fit) parameters::model_parameters(fit, ci_method = "residual")
   same_table(whole, pair, c("Parameter", "Coefficient", "Effects", "Group"))
   ours <- parameters::model_parameters(pair$ours, effects = "random")
@@ -99,7 +87,7 @@ test_that("profile intervals are those of confint()", {
 test_that("the total coefficients are those of each group", {
   skip_if_not_installed("parameters", "0.25")
   skip_if_not_installed("lme4")
-  same_table(function(fit) parameters::model_parameters(fit, effects = "total"), sleep_pair(),
+  same_table(function(fit) parameters::model_parameters(fit, effects = "total"), lmm_pair(),
     c("Group", "Level", "Parameter", "Coefficient"), 1e-4)
 })
 
