@@ -25,7 +25,7 @@ faint <- "#9aa5ab"
 
 # Panels side by side of the package's own plots of a fit.
 plot_panels <- function(fit, which, panels) {
-  old <- graphics::par(mfrow = c(1, panels), mar = c(4, 4, 2, 1), las = 1, bty = "l")
+  old <- graphics::par(mfrow = c(1, panels), mar = c(4, 4, 4, 1), las = 1, bty = "l")
   on.exit(graphics::par(old))
   plot(fit, which = which, col = ink)
 }
